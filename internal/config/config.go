@@ -2,8 +2,6 @@
 // it whole: every mistake is reported at once, with the path of its key.
 package config
 
-import "time"
-
 // Federation is the federation file.
 type Federation struct {
 	Federation string          `yaml:"federation" json:"federation"`
@@ -35,9 +33,9 @@ type Node struct {
 
 // Broker says where the node's own JetStream lives.
 type Broker struct {
-	Mode     string   `yaml:"mode" json:"mode"` // embedded or external
-	URLs     []string `yaml:"urls" json:"urls"` // external only; {node} is replaced by the node's name
-	Replicas int      `yaml:"replicas" json:"replicas"`
+	Mode     string   `yaml:"mode" json:"mode"`         // embedded or external
+	URLs     []string `yaml:"urls" json:"urls"`         // external only; {node} is replaced by the node's name
+	Replicas int      `yaml:"replicas" json:"replicas"` // copies of the stream: 1, 3 or 5; embedded: 1
 }
 
 // Tables selects by pattern "schema.name" with * and ?.
@@ -94,10 +92,3 @@ type Capture struct {
 	// on drop everything that carries any origin.
 	NativeSubscriptions *bool `yaml:"native_subscriptions" json:"native_subscriptions"`
 }
-
-// Bytes is a size: a number, or a number with kB, MB, GB (powers of 1024, as
-// Postgres counts).
-type Bytes int64
-
-// Duration is a time such as 30s or 10m.
-type Duration time.Duration

@@ -1,0 +1,123 @@
+package config
+
+import (
+	"slices"
+	"sort"
+	"strings"
+)
+
+// Prefix begins the name of everything that pgfed creates in a server. The
+// decoder knows our own transactions by it.
+const Prefix = "pgfed_"
+
+// Schema is the schema pgfed keeps in each member database.
+const Schema = "pgfed"
+
+// SlotName is the replication slot of a node: pgfed_<federation>_<node>.
+func (f *Federation) SlotName(node string) string { return Prefix + f.Federation + "_" + node }
+
+// PublicationName is the publication in every member database:
+// pgfed_<federation>.
+func (f *Federation) PublicationName() string { return Prefix + f.Federation }
+
+// OriginName is the replication origin that marks, at every other node, what
+// was applied from this one: pgfed_<federation>_<origin node>.
+func (f *Federation) OriginName(node string) string { return Prefix + f.Federation + "_" + node }
+
+// NodeNames lists all members in order.
+func (f *Federation) NodeNames() []string {
+	names := make([]string, 0, len(f.Nodes))
+	for name := range f.Nodes {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// PeersOf lists, in order, all members but the node.
+func (f *Federation) PeersOf(node string) []string {
+	return slices.DeleteFunc(f.NodeNames(), func(name string) bool { return name == node })
+}
+
+// Secured reports whether the members have keys.
+func (f *Federation) Secured() bool {
+	for _, node := range f.Nodes {
+		if node.Key != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// NativeSubscriptions reports whether the member databases may be native
+// subscribers of other databases.
+func (f *Federation) NativeSubscriptions() bool {
+	return f.Capture.NativeSubscriptions == nil || *f.Capture.NativeSubscriptions
+}
+
+// BrokerURLs are the addresses of a node's own external broker; none when the
+// broker is embedded.
+func (f *Federation) BrokerURLs(node string) []string {
+	urls := make([]string, 0, len(f.Broker.URLs))
+	for _, u := range f.Broker.URLs {
+		urls = append(urls, strings.ReplaceAll(u, "{node}", node))
+	}
+	return urls
+}
+
+// RulesVersion is the version of the rules that batches are written under.
+// Until rules become records in the federation there is one.
+func (f *Federation) RulesVersion() uint64 { return 1 }
+
+// Included reports whether the file selects a table: an include pattern
+// matches it and no exclude pattern does. Schemas of the server's own and
+// pgfed's are never selected.
+func (f *Federation) Included(schema, table string) bool {
+	if reserved(schema) {
+		return false
+	}
+	matches := func(pattern string) bool { return match(pattern, schema, table) }
+	return slices.ContainsFunc(f.Tables.Include, matches) && !slices.ContainsFunc(f.Tables.Exclude, matches)
+}
+
+func reserved(schema string) bool {
+	return schema == Schema || schema == "information_schema" || strings.HasPrefix(schema, "pg_")
+}
+
+// qualify gives a pattern its schema: a bare name means public.
+func qualify(pattern string) string {
+	if strings.Contains(pattern, ".") {
+		return pattern
+	}
+	return "public." + pattern
+}
+
+// match reports whether a pattern selects a table; * stands for any run of
+// characters, ? for one.
+func match(pattern, schema, table string) bool {
+	s, t, _ := strings.Cut(qualify(pattern), ".")
+	return glob(s, schema) && glob(t, table)
+}
+
+func glob(pattern, name string) bool {
+	p, n := []rune(pattern), []rune(name)
+	star, mark, i, j := -1, 0, 0, 0
+	for j < len(n) {
+		switch {
+		case i < len(p) && p[i] == '*':
+			star, mark = i, j
+			i++
+		case i < len(p) && (p[i] == '?' || p[i] == n[j]):
+			i, j = i+1, j+1
+		case star >= 0:
+			mark++
+			i, j = star+1, mark
+		default:
+			return false
+		}
+	}
+	for i < len(p) && p[i] == '*' {
+		i++
+	}
+	return i == len(p)
+}
