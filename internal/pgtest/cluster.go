@@ -1,0 +1,193 @@
+package pgtest
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/pgfed/pgfed/internal/proctest"
+)
+
+// settings of every server. Durability stays on: tests kill servers.
+const settings = `
+listen_addresses = '127.0.0.1'
+wal_level = logical
+fsync = on
+max_wal_senders = 20
+max_replication_slots = 20
+max_connections = 100
+shared_buffers = 64MB
+max_prepared_transactions = 10
+track_commit_timestamp = on
+log_line_prefix = '%m [%p] %q%a '
+log_checkpoints = off
+timezone = 'UTC'
+lc_messages = 'C'
+`
+
+// template returns the folder of a fresh cluster that copies are made of. It
+// is made once per machine, version and settings, by whoever comes first.
+func template(i installation, as *syscall.Credential) (string, error) {
+	sum := sha256.Sum256([]byte(i.version + i.bin + settings + templateRevision))
+	root := filepath.Join(base(), fmt.Sprintf("pgfed-template-%d", os.Getuid()))
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return "", fmt.Errorf("make template folder: %w", err)
+	}
+	folder := filepath.Join(root, fmt.Sprintf("%d-%s", i.major, hex.EncodeToString(sum[:6])))
+	lock, err := proctest.Lock(folder+".lock", true)
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if _, err := os.Stat(filepath.Join(folder, "PG_VERSION")); err == nil {
+		return folder, nil
+	}
+	making := folder + ".making"
+	if err := os.RemoveAll(making); err != nil {
+		return "", fmt.Errorf("remove unfinished template: %w", err)
+	}
+	if err := makeFolder(making, 0o700, as); err != nil {
+		return "", err
+	}
+	cmd := exec.Command(i.program("initdb"), "-D", making, "-U", "postgres", "-A", "trust",
+		"--no-locale", "-E", "UTF8", "--no-sync", "--no-instructions")
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("initdb of %s: %w\n%s", i.version, err, out)
+	}
+	return folder, os.Rename(making, folder)
+}
+
+const templateRevision = "1"
+
+// copyCluster makes a server's own folder: data/, socket/, log and a lock that
+// says that its test still runs. The system identifier is the template's, so
+// it is drawn anew: two databases of one federation never share one.
+func copyCluster(i installation, as *syscall.Credential, name string) (root string, lock *os.File, err error) {
+	from, err := template(i, as)
+	if err != nil {
+		return "", nil, err
+	}
+	sweep()
+	// Locked before it gets the name that sweep looks for.
+	root, err = os.MkdirTemp(base(), "pgfed-new-")
+	if err != nil {
+		return "", nil, fmt.Errorf("make server folder: %w", err)
+	}
+	lock, err = proctest.Lock(filepath.Join(root, "lock"), false)
+	if err != nil {
+		return root, nil, err
+	}
+	named := filepath.Join(base(), "pgfed-pg-"+name+"-"+filepath.Base(root)[len("pgfed-new-"):])
+	if err := os.Rename(root, named); err != nil {
+		return root, lock, fmt.Errorf("name server folder: %w", err)
+	}
+	root = named
+	if err := os.Chmod(root, 0o755); err != nil {
+		return root, lock, fmt.Errorf("open server folder: %w", err)
+	}
+	if err := makeFolder(filepath.Join(root, "s"), 0o755, as); err != nil {
+		return root, lock, err
+	}
+	out, err := exec.Command("cp", "-a", "--reflink=auto", from, filepath.Join(root, "data")).CombinedOutput()
+	if err != nil {
+		return root, lock, fmt.Errorf("copy template: %w: %s", err, out)
+	}
+	return root, lock, newIdentity(filepath.Join(root, "data"))
+}
+
+// newIdentity gives the stopped cluster a system identifier of its own. The
+// identifier is the first field of pg_control, whose checksum follows the
+// structure (its size differs between versions, so it is searched for), and it
+// is repeated at the start of every WAL segment.
+func newIdentity(data string) error {
+	identity := make([]byte, 8)
+	binary.LittleEndian.PutUint64(identity, uint64(time.Now().Unix())<<32|uint64(rand.Uint32()))
+	err := patch(filepath.Join(data, "global", "pg_control"), func(control []byte) error {
+		table := crc32.MakeTable(crc32.Castagnoli)
+		for at := 8; at+4 <= 512; at += 4 {
+			if crc32.Checksum(control[:at], table) == binary.LittleEndian.Uint32(control[at:]) {
+				copy(control, identity)
+				binary.LittleEndian.PutUint32(control[at:], crc32.Checksum(control[:at], table))
+				return nil
+			}
+		}
+		return errors.New("find the checksum of pg_control: none fits")
+	})
+	if err != nil {
+		return err
+	}
+	segments, _ := filepath.Glob(filepath.Join(data, "pg_wal", "????????????????????????"))
+	for _, segment := range segments {
+		const identityInLongHeader = 24
+		err := patch(segment, func(page []byte) error {
+			copy(page[identityInLongHeader:], identity)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// patch changes the first page of a file.
+func patch(path string, change func(page []byte) error) error {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("open to patch: %w", err)
+	}
+	defer file.Close()
+	page := make([]byte, 8192)
+	if _, err := file.ReadAt(page, 0); err != nil {
+		return fmt.Errorf("read to patch: %w", err)
+	}
+	if err := change(page); err != nil {
+		return err
+	}
+	if _, err := file.WriteAt(page, 0); err != nil {
+		return fmt.Errorf("write patched: %w", err)
+	}
+	return nil
+}
+
+func makeFolder(path string, mode os.FileMode, as *syscall.Credential) error {
+	if err := os.Mkdir(path, mode); err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	if as == nil {
+		return nil
+	}
+	if err := os.Chown(path, int(as.Uid), int(as.Gid)); err != nil {
+		return fmt.Errorf("give folder to postgres: %w", err)
+	}
+	return nil
+}
+
+// sweep removes what killed tests have left behind: server folders whose lock
+// nobody holds.
+func sweep() {
+	left, _ := filepath.Glob(filepath.Join(base(), "pgfed-pg-*", "lock"))
+	for _, path := range left {
+		folder := filepath.Dir(path)
+		if _, err := os.Stat(filepath.Join(folder, "keep")); err == nil {
+			continue
+		}
+		lock, err := proctest.Lock(path, false)
+		if errors.Is(err, syscall.EWOULDBLOCK) || err != nil {
+			continue
+		}
+		_ = os.RemoveAll(folder)
+		_ = lock.Close()
+	}
+}
