@@ -58,7 +58,9 @@ var textType = reflect.TypeFor[encoding.TextUnmarshaler]()
 
 // read fills v from n. Keys that are absent keep what v holds.
 func (r *reader) read(n *yaml.Node, v reflect.Value, path string) {
-	r.lines[path] = n.Line
+	if _, known := r.lines[path]; !known {
+		r.lines[path] = n.Line
+	}
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
@@ -231,7 +233,11 @@ func (r *reader) owner(n *yaml.Node, o *Owner, path string) {
 		Column string            `yaml:"column"`
 		Values map[string]string `yaml:"values"`
 	}
+	before := len(r.mistakes)
 	r.structure(n, reflect.ValueOf(&forms).Elem(), path)
+	if len(r.mistakes) > before {
+		r.unread = append(r.unread, path) // which form was meant is not known
+	}
 	o.Tables, o.Column, o.Values = forms.Tables, forms.Column, forms.Values
 }
 

@@ -223,7 +223,7 @@ func (c *checker) owner(path string, rule Rule) {
 			forms++
 		}
 	}
-	if forms != 1 {
+	if valuesAlone := len(o.Values) > 0 && forms == 0; forms != 1 && !valuesAlone {
 		c.fail(path, "%s; write one of: a node's name, {tables: {name: node}}, or {column: name}",
 			map[bool]string{true: "is missing", false: "has more than one form"}[forms == 0])
 	}
