@@ -104,6 +104,11 @@ type Inbound struct {
 	Conflicts    uint64          `json:"conflicts"`
 	Parked       int64           `json:"parked"`
 	Halt         *Reason         `json:"halt,omitempty"`
+	// LagBytes is the WAL distance between what the origin says it has
+	// published and what is applied here, LagSeconds for how long something
+	// published has been missing here. Absent while the origin is unheard of.
+	LagBytes   *int64   `json:"lag_bytes,omitempty"`
+	LagSeconds *float64 `json:"lag_seconds,omitempty"`
 }
 
 // Counts are totals in the node's database.

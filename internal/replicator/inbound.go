@@ -1,0 +1,239 @@
+package replicator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pgfed/pgfed/applier"
+	"github.com/pgfed/pgfed/checkpoint"
+	"github.com/pgfed/pgfed/internal/change"
+	"github.com/pgfed/pgfed/internal/crash"
+	"github.com/pgfed/pgfed/internal/report"
+	"github.com/pgfed/pgfed/transport"
+)
+
+// inbound is the way of one peer's changes into this node:
+//
+//	transport.Subscribe   finds the place after the checkpoint in its stream
+//	Subscription.Next     checks and hands over batches
+//	applier.Run           applies them, rows and checkpoint together
+//	acknowledge           tells the origin what is flushed here
+type inbound struct {
+	*life
+	origin string
+	link   *transport.Link
+
+	mu           sync.Mutex
+	subscription *transport.Subscription // nil between sessions
+	lowWater     uint64                  // first message still needed after a restart
+	generation   change.ID
+}
+
+// follow keeps one peer's pipeline going until the life ends. Whatever stops
+// it, it starts again from the checkpoint; a lasting reason is reported until
+// it is gone. Only the loss of the checkpoint to another applier ends the life.
+func (l *life) follow(ctx context.Context, origin string) error {
+	failures := 0
+	for {
+		before := l.frontier.Applied(origin)
+		err := l.followLink(ctx, origin)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if errors.Is(err, checkpoint.ErrFenced) {
+			return fmt.Errorf("apply %s: %w", origin, err)
+		}
+		at := l.frontier.Applied(origin)
+		if at != before {
+			failures = 0
+		}
+		failures++
+		l.reportStop(origin, at, err)
+		if err := pause(ctx, backoff(failures)); err != nil {
+			return err
+		}
+	}
+}
+
+// reportStop writes to the board why a pipeline stopped, and logs it when that
+// is news.
+func (l *life) reportStop(origin string, at change.Position, err error) {
+	halt := haltOf(origin, at, err)
+	news := false
+	l.board.setInbound(origin, func(in *report.Inbound) {
+		state := report.Connecting
+		if halt != nil {
+			state = report.Halted
+		}
+		news = in.State != state || halt != nil && (in.Halt == nil || *in.Halt != *halt)
+		in.State, in.Halt = state, halt
+	})
+	l.board.setPeer(origin, func(p *report.Peer) { p.Error = err.Error() })
+	switch {
+	case !news:
+	case halt != nil:
+		l.log.Error("halted", "origin", origin, "code", halt.Code, "position", halt.Position, "table", halt.Table, "reason", halt.Message)
+	default:
+		l.log.Info("reconnecting", "origin", origin, "position", at, "reason", err)
+	}
+}
+
+// followLink holds one connection to the peer's broker and whatever needs it.
+func (l *life) followLink(ctx context.Context, origin string) error {
+	cfg := l.dialConfig("apply")
+	cfg.URL = l.urlOf(origin)
+	link, err := transport.Dial(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer link.Close()
+	in := &inbound{life: l, origin: origin, link: link}
+	stop, err := link.ListenBeats(l.Federation.Federation, origin, in.heard)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return in.apply(ctx) })
+	group.Go(func() error { return in.acknowledge(ctx) })
+	return group.Wait()
+}
+
+// apply subscribes behind the checkpoint and applies until something stops it.
+func (in *inbound) apply(ctx context.Context) error {
+	a, err := in.takeApplier(ctx)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	row, known := a.Checkpoint()
+	subscription, err := transport.Subscribe(ctx, in.link, transport.SubscriptionConfig{
+		Federation: in.Federation.Federation, Origin: in.origin, Peer: in.Node,
+		From: row.Position, Hint: transport.Hint{Generation: row.Generation, Sequence: row.Sequence},
+		Logger: in.log.With("origin", in.origin), Metrics: in.metrics.subscription,
+	})
+	if err != nil {
+		return err
+	}
+	defer subscription.Close()
+	if !known {
+		// First contact: this node has the origin's data as of its beginning.
+		if err := a.Initialize(ctx, subscription.From()); err != nil {
+			return err
+		}
+		in.frontier.Set(in.origin, subscription.From())
+	}
+	in.frontier.Learn(in.origin, subscription.History())
+	in.attach(subscription)
+	defer in.attach(nil)
+	in.board.setPeer(in.origin, func(p *report.Peer) { p.Error = "" })
+	return a.Run(ctx, &tap{in: in, from: subscription})
+}
+
+// takeApplier hands out the applier opened at the start of the life, and opens
+// new ones after it.
+func (in *inbound) takeApplier(ctx context.Context) (*applier.Applier, error) {
+	in.appliersMu.Lock()
+	a, found := in.appliers[in.origin]
+	delete(in.appliers, in.origin)
+	in.appliersMu.Unlock()
+	if found {
+		return a, nil
+	}
+	return in.openApplier(ctx, in.origin)
+}
+
+func (in *inbound) attach(subscription *transport.Subscription) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.subscription = subscription
+}
+
+// tap passes batches on and learns from them what may be acknowledged: asking
+// for the next batch means that the one before is applied.
+type tap struct {
+	in   *inbound
+	from *transport.Subscription
+	last *change.Batch
+}
+
+// Next implements applier.Source.
+func (t *tap) Next(ctx context.Context) (*change.Batch, error) {
+	if t.last != nil {
+		t.in.mu.Lock()
+		t.in.lowWater, t.in.generation = t.last.LowWater, t.last.Generation
+		t.in.mu.Unlock()
+	}
+	batch, err := t.from.Next(ctx)
+	t.last = batch
+	return batch, err
+}
+
+const (
+	acknowledgeEvery = 100 * time.Millisecond
+	reassureEvery    = 5 * time.Second // even when nothing moved: the origin may have lost what it knew
+)
+
+// acknowledge tells the origin how far its changes are flushed at this
+// database. What is applied before the flush is covered by it.
+func (in *inbound) acknowledge(ctx context.Context) error {
+	ticker := time.NewTicker(acknowledgeEvery)
+	defer ticker.Stop()
+	var told transport.Ack
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ticker.C:
+		}
+		in.mu.Lock()
+		ack := transport.Ack{Peer: in.Node, Generation: in.generation, Sequence: in.lowWater}
+		in.mu.Unlock()
+		applied := in.frontier.Applied(in.origin)
+		if applied.IsZero() {
+			continue
+		}
+		ack.History, ack.LSN = applied.History, applied.LSN
+		moved := ack.LSN != told.LSN || ack.History != told.History || ack.Generation != told.Generation || ack.Sequence != told.Sequence
+		if !moved && time.Since(told.Time) < reassureEvery {
+			continue
+		}
+		if ack.LSN != told.LSN || ack.History != told.History {
+			if err := in.flush(ctx); err != nil {
+				return err
+			}
+			crash.At(crash.BeforeAcknowledge)
+		}
+		ack.Time = time.Now()
+		if err := in.link.Acknowledge(ctx, in.Federation.Federation, in.origin, ack); err != nil {
+			// The link is down; what was told stays valid and is told again.
+			continue
+		}
+		told = ack
+		in.board.setInbound(in.origin, func(i *report.Inbound) { i.Acknowledged = ack.LSN })
+	}
+}
+
+// flush makes what is applied of this origin durable. One session serves all
+// origins.
+func (in *inbound) flush(ctx context.Context) error {
+	in.flusherMu.Lock()
+	defer in.flusherMu.Unlock()
+	return in.flusher.Flush(ctx, in.origin)
+}
+
+// observe copies the applier's progress to the board.
+func (l *life) observe(origin string, p applier.Progress) {
+	l.board.update(func(b *board) {
+		in := b.inbound[origin]
+		in.Applied, in.CommitTime, in.AppliedAt = p.Position, p.CommitTime, time.Now()
+		in.Transactions, in.Changes, in.Conflicts = p.Transactions, p.Changes, p.Conflicts
+		in.State, in.Halt = p.State, nil
+		b.waiting[origin] = p.WaitingFor
+	})
+}

@@ -1,0 +1,239 @@
+package replicator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pgfed/pgfed/applier"
+	"github.com/pgfed/pgfed/checkpoint"
+	"github.com/pgfed/pgfed/decoder"
+	"github.com/pgfed/pgfed/internal/admin"
+	"github.com/pgfed/pgfed/internal/change"
+	"github.com/pgfed/pgfed/internal/report"
+	"github.com/pgfed/pgfed/transport"
+)
+
+// errUnusable marks reasons that trying again cannot mend.
+var errUnusable = errors.New("cannot run here")
+
+// life is one stay with the database: from taking the instance lock to losing
+// the session that holds it.
+type life struct {
+	*Replicator
+	broker   *transport.Broker
+	lock     *pgx.Conn // holds the instance lock; watched, not used
+	admin    *pgx.Conn // housekeeping queries; owned by the housekeeping goroutine once running
+	system   decoder.System
+	history  change.History
+	recorded admin.HistoryRow // what the database remembers of its own stream
+	frontier *checkpoint.Frontier
+	own      *transport.Link
+	outbound *outbound
+
+	appliersMu sync.Mutex
+	appliers   map[string]*applier.Applier // taken at the start, handed to the inbound pipelines
+
+	flusherMu sync.Mutex
+	flusher   *applier.Flusher
+}
+
+// live lives one life. Each step says why it comes before the next.
+func (r *Replicator) live(ctx context.Context, broker *transport.Broker) (err error) {
+	l := &life{Replicator: r, broker: broker, frontier: checkpoint.NewFrontier(r.Node), appliers: map[string]*applier.Applier{}}
+	defer l.close()
+
+	// 1. One active instance. Others wait here.
+	if l.lock, err = r.session(ctx, "lock"); err != nil {
+		return err
+	}
+	if err = r.becomeActive(ctx, l.lock); err != nil {
+		return err
+	}
+	if l.admin, err = r.session(ctx, "housekeeping"); err != nil {
+		return err
+	}
+
+	// 2. Whose database is it, and which life of its WAL is this?
+	if err = l.identify(ctx); err != nil {
+		return err
+	}
+
+	// 3. Every replication origin is taken and every checkpoint row locked
+	// once before anything is captured: a backend of an earlier instance may
+	// still be committing, and a captured transaction may have seen it.
+	if err = l.takeOrigins(ctx); err != nil {
+		return err
+	}
+
+	// 4. The stream: where it ends is where capture goes on.
+	if l.own, err = r.dialOwn(ctx, broker); err != nil {
+		return err
+	}
+	if l.outbound, err = l.openOutbound(ctx); err != nil {
+		return err
+	}
+
+	// 5. Run until something gives.
+	r.board.withdraw("life")
+	r.board.setRole("active")
+	r.log.Info("active", "history", l.history.ID, "system", l.system.ID, "timeline", l.system.Timeline, "from", l.outbound.publisher.Start())
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return watch(ctx, l.lock) })
+	group.Go(func() error { return l.outbound.run(ctx) })
+	group.Go(func() error { return l.keepHouse(ctx) })
+	group.Go(func() error { return l.beat(ctx) })
+	for _, peer := range r.peers {
+		group.Go(func() error { return l.follow(ctx, peer) })
+	}
+	return group.Wait()
+}
+
+// close lets everything go. Called once, after all pipelines have ended.
+func (l *life) close() {
+	for _, a := range l.appliers {
+		a.Close()
+	}
+	if l.flusher != nil {
+		l.flusher.Close()
+	}
+	if l.own != nil {
+		l.own.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(context.Background()), time.Second)
+	defer cancel()
+	for _, conn := range []*pgx.Conn{l.admin, l.lock} {
+		if conn != nil {
+			_ = conn.Close(ctx) // the session is gone either way
+		}
+	}
+}
+
+// identify checks that the database is this member's, that its slot is usable,
+// and establishes the history.
+func (l *life) identify(ctx context.Context) error {
+	federation, node, _, err := admin.ReadNode(ctx, l.admin)
+	if err != nil {
+		return fmt.Errorf("read who this database is (run `replctl init` if that has not happened): %w", err)
+	}
+	if federation != l.Federation.Federation || node != l.Node {
+		return fmt.Errorf("%w: the database belongs to node %q of federation %q, not to %q of %q: check the connection string and --node",
+			errUnusable, node, federation, l.Node, l.Federation.Federation)
+	}
+	if l.system, err = decoder.Identify(ctx, l.Postgres); err != nil {
+		return err
+	}
+	slot, err := decoder.InspectSlot(ctx, l.admin, l.Federation.SlotName(l.Node))
+	if err != nil {
+		return err
+	}
+	if err = slot.Check(l.system.Database); err != nil {
+		l.board.complain("slot", slotReason(err))
+		return err
+	}
+	l.board.withdraw("slot")
+	return l.establishHistory(ctx)
+}
+
+func slotReason(err error) report.Reason {
+	code := "slot_missing"
+	switch {
+	case errors.Is(err, decoder.ErrSlotInvalidated):
+		code = "slot_invalidated"
+	case errors.Is(err, decoder.ErrSlotForeign):
+		code = "slot_foreign"
+	}
+	return report.Reason{Code: code, Message: err.Error(),
+		Remedy: "the slot is never recreated silently: changes made since it was lost are not in any stream; this node's data must be compared and the node set up again"}
+}
+
+// establishHistory reads the life of the WAL this database knows itself to be
+// in, and begins a new one after a promotion.
+func (l *life) establishHistory(ctx context.Context) error {
+	row, err := admin.ReadHistory(ctx, l.admin)
+	if err != nil {
+		return fmt.Errorf("read the history of this database: %w", err)
+	}
+	l.recorded, l.history = row, row.History
+	switch {
+	case row.System != l.system.ID:
+		return fmt.Errorf("%w: the database has system identifier %d but its history was written by %d: it was copied or restored into another server; its peers must be given a fresh copy",
+			errUnusable, l.system.ID, row.System)
+	case row.Timeline == l.system.Timeline:
+		return nil
+	case row.Timeline > l.system.Timeline:
+		return fmt.Errorf("the server is on timeline %d and its history on %d: this is an old primary; connect to the promoted one", l.system.Timeline, row.Timeline)
+	}
+	// A promotion: the new timeline's history file says where it left the old.
+	parent, fork, err := decoder.Fork(ctx, l.Postgres, l.system.Timeline)
+	if err != nil {
+		return fmt.Errorf("read where timeline %d begins: %w", l.system.Timeline, err)
+	}
+	if parent != row.Timeline {
+		return fmt.Errorf("%w: timeline %d descends from %d, the history is on %d: more than one promotion happened unseen; compare the data and set the node up again",
+			errUnusable, l.system.Timeline, parent, row.Timeline)
+	}
+	child := change.History{ID: change.NewID(), System: row.System, Timeline: l.system.Timeline,
+		Parent: row.ID, Fork: fork, Start: row.Start}
+	if err = admin.AddHistory(ctx, l.admin, child); err != nil {
+		return fmt.Errorf("record the new history: %w", err)
+	}
+	l.log.Warn("the server was promoted: a new history begins", "parent", row.ID, "history", child.ID, "fork", fork)
+	l.history = child
+	return nil
+}
+
+// takeOrigins opens an applier for every peer, waiting for backends that still
+// hold an origin, and reads the frontier.
+func (l *life) takeOrigins(ctx context.Context) error {
+	var err error
+	if l.flusher, err = applier.OpenFlusher(ctx, applier.FlusherConfig{ConnString: l.Postgres,
+		ApplicationName: "pgfed/" + l.Node + "/flush", Federation: l.Federation.Federation,
+		Standbys: l.Federation.Nodes[l.Node].Standbys}); err != nil {
+		return err
+	}
+	for _, peer := range l.peers {
+		a, err := l.openApplier(ctx, peer)
+		for errors.Is(err, applier.ErrOriginBusy) {
+			l.board.complain("origin "+peer, report.Reason{Code: "origin_busy", Origin: peer, Message: err.Error(),
+				Remedy: "another session still applies this origin; it ends by itself unless a second replicator runs against this database"})
+			if err = pause(ctx, shortestPause); err != nil {
+				return err
+			}
+			a, err = l.openApplier(ctx, peer)
+		}
+		if err != nil {
+			return err
+		}
+		l.board.withdraw("origin " + peer)
+		l.appliers[peer] = a
+	}
+	return nil
+}
+
+func (l *life) openApplier(ctx context.Context, origin string) (*applier.Applier, error) {
+	f := l.Federation
+	a, err := applier.Open(ctx, applier.Config{
+		ConnString: l.Postgres, ApplicationName: "pgfed/" + l.Node + "/apply/" + origin,
+		Federation: f.Federation, Node: l.Node, Origin: origin,
+		Rules: l.rules, Frontier: l.frontier, Included: f.Included,
+		Causal: f.Delivery.Mode == "causal", MaxWait: time.Duration(f.Delivery.MaxWait), Stall: time.Duration(f.Apply.Stall),
+		OnError: f.OnError, Logger: l.log.With("origin", origin), Metrics: l.metrics.applier,
+		Observe: func(p applier.Progress) { l.observe(origin, p) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	if row, found := a.Checkpoint(); found {
+		l.frontier.Set(origin, row.Position)
+		l.board.setInbound(origin, func(in *report.Inbound) {
+			in.Applied, in.CommitTime, in.AppliedAt = row.Position, row.CommitTime, row.AppliedAt
+		})
+	}
+	return a, nil
+}

@@ -1,0 +1,79 @@
+package replicator
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// session opens an ordinary session on the local database. A dead client is
+// noticed by the server within half a minute, so that what it held is free.
+func (r *Replicator) session(ctx context.Context, role string) (*pgx.Conn, error) {
+	cfg, err := pgx.ParseConfig(r.Postgres)
+	if err != nil {
+		return nil, fmt.Errorf("parse the database's connection string: %w", err)
+	}
+	for name, value := range map[string]string{
+		"application_name":        "pgfed/" + r.Node + "/" + role,
+		"tcp_keepalives_idle":     "10",
+		"tcp_keepalives_interval": "5",
+		"tcp_keepalives_count":    "3",
+		"statement_timeout":       "0",
+		"search_path":             "",
+	} {
+		cfg.RuntimeParams[name] = value
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the local database: %w", err)
+	}
+	return conn, nil
+}
+
+// becomeActive waits until this is the one active instance of its node: the
+// holder of a session advisory lock in the database. The lock is convenience;
+// the slot, the replication origins, the stream's compare-and-append and the
+// checkpoint's compare-and-set are the fences. It asks again rather than
+// blocking in the server: a blocked statement would hold back vacuum.
+func (r *Replicator) becomeActive(ctx context.Context, conn *pgx.Conn) error {
+	for {
+		var got bool
+		err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtext('pgfed'), hashtext($1))`,
+			r.Federation.Federation+"/"+r.Node).Scan(&got)
+		if err != nil {
+			return fmt.Errorf("take the instance lock: %w", err)
+		}
+		if got {
+			return nil
+		}
+		r.board.setRole("standby")
+		if err := pause(ctx, 500*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// watch blocks until the session is lost: a stopped server, a failover, an
+// administrator. The replicator then lets go of everything, the slot included,
+// so that the server can shut down.
+func watch(ctx context.Context, conn *pgx.Conn) error {
+	for {
+		if _, err := conn.WaitForNotification(ctx); err != nil {
+			return fmt.Errorf("session with the local database lost: %w", err)
+		}
+	}
+}
+
+// pause waits, or returns the context's error.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
