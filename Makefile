@@ -1,0 +1,83 @@
+# pgfed: one target per line in "make help".
+
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# Two processors are enough for "make test" in well under 20 minutes.
+PARALLEL ?= 2
+TIMEOUT  ?= 20m
+PKG      ?= ./...
+
+# The long campaign: make chaos SEED=7 DURATION=10m KILLS=100
+SEED     ?= 0
+DURATION ?= 10m
+KILLS    ?= 100
+
+FUZZTIME ?= 30s
+GOLANGCI  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+.PHONY: setup
+setup: ## install what tests and demo need (Debian packages), quick when present
+	@hack/setup.sh
+
+.PHONY: build
+build: ## bin/replicator and bin/replctl, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/ ./cmd/...
+
+.PHONY: demo
+demo: setup ## three databases, three replicators, one minute
+	@$(GO) run ./cmd/replctl demo $(DEMO)
+
+.PHONY: test
+test: setup vet format ## everything that continuous integration runs
+	$(GO) test -race -p $(PARALLEL) -timeout $(TIMEOUT) $(PKG)
+
+.PHONY: check
+check: test ## the same as test
+
+.PHONY: vet
+vet: ## go vet, with and without crash points
+	$(GO) vet ./...
+	$(GO) vet -tags crashpoints ./...
+
+.PHONY: format
+format: ## fail when a file is not as gofmt writes it
+	@unformatted=$$(gofmt -l cmd internal applier checkpoint conflict decoder transport bench 2>/dev/null); \
+	test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
+
+.PHONY: lint
+lint: ## golangci-lint with .golangci.yml
+	$(GO) run $(GOLANGCI) run
+
+.PHONY: scenario
+scenario: setup ## one scenario with its story: make scenario NAME=main_job
+	$(GO) test -race -count=1 -v -timeout $(TIMEOUT) -run 'TestScenarios/$(NAME)$$' ./internal/fedtest
+
+.PHONY: chaos
+chaos: setup ## long campaign of kills: SEED=n DURATION=10m KILLS=100
+	PGFED_CHAOS_SEED=$(SEED) PGFED_CHAOS_DURATION=$(DURATION) PGFED_CHAOS_KILLS=$(KILLS) \
+	$(GO) test -race -count=1 -v -timeout 0 -run 'TestChaos$$' ./internal/fedtest
+
+.PHONY: bench
+bench: setup ## side by side with native logical replication; figures in bench/
+	$(GO) run ./bench $(BENCH)
+
+.PHONY: fuzz
+fuzz: ## every fuzz test for FUZZTIME (30s) each
+	@$(GO) list -f '{{.Dir}} {{.ImportPath}}' ./... | while read -r dir package; do \
+		for fuzz in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$dir"/*_test.go 2>/dev/null); do \
+			echo "== $$package $$fuzz"; \
+			$(GO) test -run '^$$' -fuzz "^$$fuzz\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+		done; \
+	done
+
+.PHONY: postgres
+postgres: ## other Postgres majors for tests: make postgres MAJOR=17, then PGFED_PG_MAJOR=17 make test
+	@hack/postgres.sh $(MAJOR)
+
+.PHONY: clean
+clean: ## remove what build made
+	rm -rf bin
