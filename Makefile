@@ -13,7 +13,7 @@ DURATION ?= 10m
 KILLS    ?= 100
 
 FUZZTIME ?= 30s
-GOLANGCI  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
+GOLANGCI  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: help
 help: ## this list

@@ -70,40 +70,22 @@ func template(i installation, as *syscall.Credential) (string, error) {
 
 const templateRevision = "1"
 
-// copyCluster makes a server's own folder: data/, socket/, log and a lock that
-// says that its test still runs. The system identifier is the template's, so
-// it is drawn anew: two databases of one federation never share one.
-func copyCluster(i installation, as *syscall.Credential, name string) (root string, lock *os.File, err error) {
+// copyCluster fills a server's own folder: data/ and s/ for the socket. The
+// system identifier is the template's, so it is drawn anew: two databases of
+// one federation never share one.
+func copyCluster(i installation, as *syscall.Credential, root string) error {
 	from, err := template(i, as)
 	if err != nil {
-		return "", nil, err
-	}
-	sweep()
-	// Locked before it gets the name that sweep looks for.
-	root, err = os.MkdirTemp(base(), "pgfed-new-")
-	if err != nil {
-		return "", nil, fmt.Errorf("make server folder: %w", err)
-	}
-	lock, err = proctest.Lock(filepath.Join(root, "lock"), false)
-	if err != nil {
-		return root, nil, err
-	}
-	named := filepath.Join(base(), "pgfed-pg-"+name+"-"+filepath.Base(root)[len("pgfed-new-"):])
-	if err := os.Rename(root, named); err != nil {
-		return root, lock, fmt.Errorf("name server folder: %w", err)
-	}
-	root = named
-	if err := os.Chmod(root, 0o755); err != nil {
-		return root, lock, fmt.Errorf("open server folder: %w", err)
+		return err
 	}
 	if err := makeFolder(filepath.Join(root, "s"), 0o755, as); err != nil {
-		return root, lock, err
+		return err
 	}
 	out, err := exec.Command("cp", "-a", "--reflink=auto", from, filepath.Join(root, "data")).CombinedOutput()
 	if err != nil {
-		return root, lock, fmt.Errorf("copy template: %w: %s", err, out)
+		return fmt.Errorf("copy template: %w: %s", err, out)
 	}
-	return root, lock, newIdentity(filepath.Join(root, "data"))
+	return newIdentity(filepath.Join(root, "data"))
 }
 
 // newIdentity gives the stopped cluster a system identifier of its own. The
@@ -172,22 +154,4 @@ func makeFolder(path string, mode os.FileMode, as *syscall.Credential) error {
 		return fmt.Errorf("give folder to postgres: %w", err)
 	}
 	return nil
-}
-
-// sweep removes what killed tests have left behind: server folders whose lock
-// nobody holds.
-func sweep() {
-	left, _ := filepath.Glob(filepath.Join(base(), "pgfed-pg-*", "lock"))
-	for _, path := range left {
-		folder := filepath.Dir(path)
-		if _, err := os.Stat(filepath.Join(folder, "keep")); err == nil {
-			continue
-		}
-		lock, err := proctest.Lock(path, false)
-		if errors.Is(err, syscall.EWOULDBLOCK) || err != nil {
-			continue
-		}
-		_ = os.RemoveAll(folder)
-		_ = lock.Close()
-	}
 }

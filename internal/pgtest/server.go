@@ -96,13 +96,16 @@ func Start(t testing.TB, opts ...Option) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, lock, err := copyCluster(install, as, o.name)
+	root, release, err := proctest.Folder(base(), "pg-"+o.name)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := &Server{
 		Name: o.name, Major: install.major, DataDir: filepath.Join(root, "data"),
 		t: t, root: root, install: install, as: as,
 	}
-	t.Cleanup(func() { s.remove(lock) })
-	if err != nil {
+	t.Cleanup(func() { s.remove(release) })
+	if err := copyCluster(install, as, root); err != nil {
 		t.Fatal(err)
 	}
 	s.Port = proctest.Port(t)
@@ -396,7 +399,7 @@ func (s *Server) logTail(lines int) string {
 	return string(bytes.Join(content[max(0, len(content)-lines):], []byte("\n")))
 }
 
-func (s *Server) remove(lock *os.File) {
+func (s *Server) remove(release func(keep bool)) {
 	if err := s.stop(Immediate); err != nil {
 		s.t.Log(err)
 		s.Kill9()
@@ -404,13 +407,9 @@ func (s *Server) remove(lock *os.File) {
 	if s.t.Failed() {
 		s.t.Logf("the end of the log of Postgres %s:\n%s", s.Name, s.logTail(25))
 	}
-	if os.Getenv("PGFED_KEEP") != "" {
-		_ = os.WriteFile(filepath.Join(s.root, "keep"), nil, 0o644)
+	keep := os.Getenv("PGFED_KEEP") != ""
+	if keep {
 		s.t.Logf("kept Postgres %s in %s", s.Name, s.root)
-	} else if err := os.RemoveAll(s.root); err != nil {
-		s.t.Logf("remove server folder: %v", err)
 	}
-	if lock != nil {
-		_ = lock.Close()
-	}
+	release(keep)
 }

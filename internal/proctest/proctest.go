@@ -117,6 +117,60 @@ func Lock(path string, wait bool) (*os.File, error) {
 	}
 }
 
+// Folder makes an empty folder for this process's use, named pgfed-<kind>-*.
+// Folders of the same kind whose process has ended without removing them are
+// swept away on the occasion, unless they hold a file named "keep". release
+// removes the folder, or with keep lets it stay.
+func Folder(base, kind string) (path string, release func(keep bool), err error) {
+	sweep(filepath.Join(base, "pgfed-"+kind+"-*"))
+	// Locked before it gets the name that sweep looks for.
+	path, err = os.MkdirTemp(base, "pgfed-new-")
+	if err != nil {
+		return "", nil, fmt.Errorf("make folder: %w", err)
+	}
+	lock, err := Lock(filepath.Join(path, lockName), false)
+	if err != nil {
+		return "", nil, err
+	}
+	named := filepath.Join(base, "pgfed-"+kind+"-"+strings.TrimPrefix(filepath.Base(path), "pgfed-new-"))
+	err = errors.Join(os.Rename(path, named), os.Chmod(named, 0o755))
+	if err != nil {
+		return "", nil, fmt.Errorf("name folder: %w", err)
+	}
+	return named, func(keep bool) {
+		if keep {
+			_ = os.WriteFile(filepath.Join(named, keepName), nil, 0o644)
+		} else {
+			_ = os.RemoveAll(named)
+		}
+		_ = lock.Close()
+	}, nil
+}
+
+const (
+	lockName = "lock"
+	keepName = "keep"
+)
+
+// sweep removes the folders whose lock nobody holds.
+func sweep(pattern string) {
+	folders, _ := filepath.Glob(pattern)
+	for _, folder := range folders {
+		if _, err := os.Stat(filepath.Join(folder, keepName)); err == nil {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(folder, lockName)); err != nil {
+			continue
+		}
+		lock, err := Lock(filepath.Join(folder, lockName), false)
+		if err != nil {
+			continue
+		}
+		_ = os.RemoveAll(folder)
+		_ = lock.Close()
+	}
+}
+
 // Children lists the processes whose parent is pid.
 func Children(pid int) []int {
 	var children []int
