@@ -1,0 +1,64 @@
+package decoder
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pglogrepl"
+
+	"github.com/pgfed/pgfed/internal/change"
+)
+
+// System says which life of which server a position belongs to.
+type System struct {
+	ID       uint64 // system identifier
+	Timeline uint32
+	Flushed  change.LSN // end of the log that is flushed (on a standby: replayed)
+	Database string
+}
+
+// Identify asks the server who it is (IDENTIFY_SYSTEM).
+func Identify(ctx context.Context, connString string) (System, error) {
+	conn, err := connect(ctx, connString, "")
+	if err != nil {
+		return System{}, fmt.Errorf("identify system: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+
+	answer, err := pglogrepl.IdentifySystem(ctx, conn.PgConn())
+	if err != nil {
+		return System{}, fmt.Errorf("identify system: %w", err)
+	}
+	id, err := parseSystemID(answer.SystemID)
+	if err != nil {
+		return System{}, fmt.Errorf("identify system: %w", err)
+	}
+	return System{
+		ID:       id,
+		Timeline: uint32(answer.Timeline),
+		Flushed:  change.LSN(answer.XLogPos),
+		Database: answer.DBName,
+	}, nil
+}
+
+// Fork asks where a timeline left its parent (TIMELINE_HISTORY). Timeline 1
+// has no parent: the result is 0, 0.
+func Fork(ctx context.Context, connString string, timeline uint32) (parent uint32, at change.LSN, err error) {
+	if timeline <= 1 {
+		return 0, 0, nil
+	}
+	conn, err := connect(ctx, connString, "")
+	if err != nil {
+		return 0, 0, fmt.Errorf("read history of timeline %d: %w", timeline, err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+
+	history, err := pglogrepl.TimelineHistory(ctx, conn.PgConn(), int32(timeline))
+	if err != nil {
+		return 0, 0, fmt.Errorf("read history of timeline %d: %w", timeline, err)
+	}
+	if parent, at, err = parseFork(history.Content); err != nil {
+		return 0, 0, fmt.Errorf("read history of timeline %d: %w", timeline, err)
+	}
+	return parent, at, nil
+}
