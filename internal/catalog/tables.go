@@ -1,0 +1,258 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pgfed/pgfed/internal/change"
+	"github.com/pgfed/pgfed/internal/config"
+)
+
+// The kinds of tables, as pg_class.relkind writes them.
+const (
+	Ordinary    = 'r'
+	Partitioned = 'p'
+)
+
+// Table is a table of the member database.
+type Table struct {
+	OID         uint32
+	Schema      string
+	Name        string
+	Kind        byte // Ordinary or Partitioned
+	Persistence byte // 'p' permanent, 'u' unlogged
+	Owner       string
+
+	Parent uint32 // the partitioned table it is a partition of; 0 for none
+	Root   string // the topmost partitioned table, schema.name; "" when it is no partition
+
+	Identity           byte     // change.IdentityDefault, ...
+	IdentityColumns    []string // what finds a row; all columns under FULL; empty when there is none
+	PrimaryKey         []string
+	DeferrableKey      bool // the primary key is deferrable, so it is no identity
+	Columns            []string
+	SequenceColumns    []string // filled by a sequence of this server
+	RowSecurity        bool
+	ForcedRowSecurity  bool
+	ReferencedBy       []string // schema.name of tables with a foreign key to this one
+	References         []string // schema.name of tables this one has a foreign key to
+	CascadesTo         []string // those of ReferencedBy whose rows go or change with ours
+	EstimatedRows      int64    // -1 when never analyzed
+	EnabledAlwaysCount int      // triggers that also fire when changes are applied
+
+	Selected  bool // the federation file selects it
+	Published bool // in the publication, by itself or by an ancestor
+}
+
+// String gives schema.name, unquoted, for messages.
+func (t *Table) String() string { return t.Schema + "." + t.Name }
+
+// Quoted gives the name for SQL.
+func (t *Table) Quoted() string { return Quote(t.Schema, t.Name) }
+
+// Identifiable reports whether an UPDATE or DELETE of a row can be told to
+// others: without it only INSERT and TRUNCATE are possible.
+func (t *Table) Identifiable() bool { return len(t.IdentityColumns) > 0 }
+
+// Covers reports whether a change's old image always has the column: it is
+// part of the identity, or the identity is FULL.
+func (t *Table) Covers(column string) bool {
+	return t.Identity == change.IdentityFull || slices.Contains(t.IdentityColumns, column)
+}
+
+// Tables is every table of a member database that could be federated, with
+// those that the federation file selects marked.
+type Tables struct {
+	all      []*Table
+	byOID    map[uint32]*Table
+	children map[uint32][]*Table
+}
+
+const tablesSQL = `
+SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relpersistence::text, pg_get_userbyid(c.relowner),
+       coalesce((SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = c.oid AND c.relispartition), 0),
+       c.relreplident::text, c.relrowsecurity, c.relforcerowsecurity, c.reltuples::bigint,
+       ARRAY(SELECT a.attname::text FROM pg_attribute a
+              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
+       ARRAY(SELECT a.attname::text FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                AND (a.attidentity <> '' OR a.attgenerated = '' AND pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%') ORDER BY a.attnum),
+       ARRAY(SELECT a.attname::text
+               FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place), pg_attribute a
+              WHERE i.indrelid = c.oid AND i.indisprimary AND k.place <= i.indnkeyatts
+                AND a.attrelid = c.oid AND a.attnum = k.attnum ORDER BY k.place),
+       coalesce((SELECT NOT i.indimmediate FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary), false),
+       ARRAY(SELECT a.attname::text
+               FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place), pg_attribute a
+              WHERE i.indrelid = c.oid AND i.indisreplident AND i.indisvalid AND i.indimmediate AND k.place <= i.indnkeyatts
+                AND a.attrelid = c.oid AND a.attnum = k.attnum ORDER BY k.place),
+       ARRAY(SELECT DISTINCT fn.nspname || '.' || f.relname
+               FROM pg_constraint k JOIN pg_class f ON f.oid = k.conrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace
+              WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conrelid <> c.oid ORDER BY 1),
+       ARRAY(SELECT DISTINCT fn.nspname || '.' || f.relname
+               FROM pg_constraint k JOIN pg_class f ON f.oid = k.confrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace
+              WHERE k.contype = 'f' AND k.conrelid = c.oid AND k.confrelid <> c.oid ORDER BY 1),
+       ARRAY(SELECT DISTINCT fn.nspname || '.' || f.relname
+               FROM pg_constraint k JOIN pg_class f ON f.oid = k.conrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace
+              WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conrelid <> c.oid AND k.confdeltype IN ('c', 'n', 'd') ORDER BY 1),
+       (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled IN ('A', 'R'))
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+   AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'pgfed')
+ ORDER BY n.nspname, c.relname`
+
+// ReadTables reads them all in one query.
+func ReadTables(ctx context.Context, q Querier, f *config.Federation) (*Tables, error) {
+	published, err := Published(ctx, q, f.PublicationName())
+	if err != nil {
+		return nil, err
+	}
+	rows, err := q.Query(ctx, tablesSQL)
+	if err != nil {
+		return nil, fmt.Errorf("read the tables: %w", err)
+	}
+	defer rows.Close()
+	ts := &Tables{byOID: map[uint32]*Table{}, children: map[uint32][]*Table{}}
+	for rows.Next() {
+		t := new(Table)
+		var kind, persistence, identity string
+		var index []string
+		if err := rows.Scan(&t.OID, &t.Schema, &t.Name, &kind, &persistence, &t.Owner, &t.Parent, &identity, &t.RowSecurity,
+			&t.ForcedRowSecurity, &t.EstimatedRows, &t.Columns, &t.SequenceColumns, &t.PrimaryKey, &t.DeferrableKey, &index,
+			&t.ReferencedBy, &t.References, &t.CascadesTo, &t.EnabledAlwaysCount); err != nil {
+			return nil, fmt.Errorf("read the tables: %w", err)
+		}
+		t.Kind, t.Persistence, t.Identity = kind[0], persistence[0], identity[0]
+		t.IdentityColumns = identityColumns(t, index)
+		t.Selected = f.Included(t.Schema, t.Name)
+		t.Published = published[t.OID]
+		ts.all = append(ts.all, t)
+		ts.byOID[t.OID] = t
+		if t.Parent != 0 {
+			ts.children[t.Parent] = append(ts.children[t.Parent], t)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read the tables: %w", err)
+	}
+	for _, t := range ts.all {
+		ts.place(t)
+	}
+	return ts, nil
+}
+
+func identityColumns(t *Table, index []string) []string {
+	switch t.Identity {
+	case change.IdentityFull:
+		return t.Columns
+	case change.IdentityIndex:
+		return index
+	case change.IdentityDefault:
+		if !t.DeferrableKey {
+			return t.PrimaryKey
+		}
+	}
+	return nil
+}
+
+// place finds the root of a partition, and whether an ancestor publishes it.
+func (ts *Tables) place(t *Table) {
+	for parent := ts.byOID[t.Parent]; parent != nil; parent = ts.byOID[parent.Parent] {
+		t.Root = parent.String()
+		t.Published = t.Published || parent.Published
+	}
+}
+
+// Selected lists, in order, the tables that hold rows (ordinary tables and
+// partitions, not partitioned tables) and that the file selects.
+func (ts *Tables) Selected() []*Table {
+	return ts.where(func(t *Table) bool { return t.Selected && t.Kind == Ordinary })
+}
+
+// All lists every table in order.
+func (ts *Tables) All() []*Table { return ts.all }
+
+// Named finds a table by schema.name.
+func (ts *Tables) Named(name string) *Table {
+	schema, table, _ := strings.Cut(name, ".")
+	for _, t := range ts.all {
+		if t.Schema == schema && t.Name == table {
+			return t
+		}
+	}
+	return nil
+}
+
+func (ts *Tables) where(keep func(*Table) bool) []*Table {
+	var kept []*Table
+	for _, t := range ts.all {
+		if keep(t) {
+			kept = append(kept, t)
+		}
+	}
+	return kept
+}
+
+// ToPublish lists what the publication must contain: ordinary tables that the
+// file selects, and partitioned tables where it selects the table and all that
+// is below, so that later partitions arrive complete. Where it selects only
+// some partitions those are published one by one. Unlogged tables write no
+// WAL and are left out.
+func (ts *Tables) ToPublish() []*Table {
+	var targets []*Table
+	var visit func(t *Table)
+	visit = func(t *Table) {
+		switch {
+		case t.Selected && ts.whole(t):
+			if t.Kind == Partitioned || t.Persistence == 'p' {
+				targets = append(targets, t)
+			}
+		case t.Kind == Partitioned:
+			for _, child := range ts.children[t.OID] {
+				visit(child)
+			}
+		}
+	}
+	for _, t := range ts.all {
+		if t.Parent == 0 {
+			visit(t)
+		}
+	}
+	slices.SortFunc(targets, func(a, b *Table) int { return strings.Compare(a.String(), b.String()) })
+	return targets
+}
+
+// whole reports whether everything below the table is selected.
+func (ts *Tables) whole(t *Table) bool {
+	for _, child := range ts.children[t.OID] {
+		if !child.Selected || !ts.whole(child) {
+			return false
+		}
+	}
+	return true
+}
+
+// Apart lists selected partitioned tables some of whose partitions are not
+// selected.
+func (ts *Tables) Apart() []*Table {
+	return ts.where(func(t *Table) bool { return t.Kind == Partitioned && t.Selected && !ts.whole(t) })
+}
+
+// Unpublished lists selected tables whose changes nobody is sent: they, and
+// every ancestor, are absent from the publication.
+func (ts *Tables) Unpublished() []*Table {
+	return ts.where(func(t *Table) bool {
+		return t.Selected && t.Kind == Ordinary && t.Persistence == 'p' && !t.Published
+	})
+}
+
+// HoldsRows reports whether a table holds any row. It needs SELECT on it.
+func HoldsRows(ctx context.Context, q Querier, t *Table) (bool, error) {
+	var holds bool
+	if err := q.QueryRow(ctx, "SELECT EXISTS (SELECT FROM ONLY "+t.Quoted()+")").Scan(&holds); err != nil {
+		return false, fmt.Errorf("look for rows in %s: %w", t, err)
+	}
+	return holds, nil
+}
