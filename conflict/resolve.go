@@ -1,0 +1,136 @@
+package conflict
+
+import "fmt"
+
+// Kind names what happened to a change, in Postgres's terms where it has one.
+type Kind string
+
+const (
+	InsertExists            Kind = "insert_exists"             // a row with the new row's key is there
+	UpdateExists            Kind = "update_exists"             // a row with the updated row's new key is there
+	UpdateMissing           Kind = "update_missing"            // the row to update is not there
+	UpdateOriginDiffers     Kind = "update_origin_differs"     // reserved: the row to update was last written by another node
+	DeleteMissing           Kind = "delete_missing"            // the row to delete is not there
+	DeleteOriginDiffers     Kind = "delete_origin_differs"     // reserved: the row to delete was last written by another node
+	MultipleUniqueConflicts Kind = "multiple_unique_conflicts" // another unique or exclusion constraint is in the way
+	NotOwner                Kind = "not_owner"                 // the change is not by the row's owner
+	TruncateRefused         Kind = "truncate_refused"          // a TRUNCATE counts for its origin's rows alone
+)
+
+// Action is what becomes of a change. Its text is the resolution on record.
+type Action string
+
+const (
+	Apply         Action = "apply"          // as its origin made it
+	Overwrite     Action = "overwrite"      // write the full new row over the one that is there
+	Displace      Action = "displace"       // delete the rows in the way, then apply
+	InsertInstead Action = "insert_instead" // insert the full new row where an update found none
+	Same          Action = "same"           // an equal row is there: leave it alone
+	Skip          Action = "skip"           // do nothing
+	Refuse        Action = "refuse"         // do nothing: the change does not count
+	OwnRowsOnly   Action = "own_rows_only"  // delete the rows in Verdict.Own
+	Halt          Action = "halt"           // roll back, stop this origin, tell people
+)
+
+// Clash is what applying an accepted change ran into at this database. The
+// zero Clash is none.
+type Clash struct {
+	// Kind is one of the kinds that a database can show: InsertExists,
+	// UpdateExists, UpdateMissing, DeleteMissing, MultipleUniqueConflicts.
+	Kind Kind
+	// Same (InsertExists): the row that is there equals the new one in every
+	// column.
+	Same bool
+	// Complete (UpdateMissing): every column's new value is known, from the
+	// new row or, unchanged, from a full old one. Complete reports it.
+	Complete bool
+	// Holders are the owners of the rows in the way, as Rule.OwnerOf reads
+	// them (InsertExists, UpdateExists, MultipleUniqueConflicts). Needed for
+	// rules by column only.
+	Holders []string
+}
+
+// Resolution is what to do. Record asks for a row in pgfed.conflict_history
+// with this Kind and the Action as its resolution; a Halt's record must
+// survive the rollback.
+type Resolution struct {
+	Action Action
+	Kind   Kind
+	Record bool
+}
+
+// Resolve says what to do about a clash. It is total: a kind that no database
+// can show, or that is not known, is an error.
+func (r Rule) Resolve(v Verdict, clash Clash) (Resolution, error) {
+	if !clash.Kind.shown() {
+		return Resolution{}, fmt.Errorf("resolve a clash of kind %q: not a kind that applying a change can show", clash.Kind)
+	}
+	switch {
+	case !v.Accept:
+		return Resolution{Refuse, v.Kind, true}, nil
+	case clash.Kind == "" && v.Own != nil:
+		return Resolution{OwnRowsOnly, v.Kind, true}, nil
+	case clash.Kind == "":
+		return Resolution{Action: Apply}, nil
+	case clash.Kind == InsertExists && clash.Same:
+		return Resolution{Action: Same, Kind: InsertExists}, nil
+	case v.Free:
+		return r.resolveFree(clash)
+	}
+	return r.resolveOwned(v, clash), nil
+}
+
+// shown reports whether a database can show a clash of this kind; "" is none.
+func (k Kind) shown() bool {
+	switch k {
+	case "", InsertExists, UpdateExists, UpdateMissing, DeleteMissing, MultipleUniqueConflicts:
+		return true
+	}
+	return false
+}
+
+// resolveFree decides a clash on a row that nobody owns, by the policy. This
+// is where last_update_wins will have its say.
+func (r Rule) resolveFree(clash Clash) (Resolution, error) {
+	switch r.policyOrDefault() {
+	case PolicyError:
+		return Resolution{Halt, clash.Kind, true}, nil
+	case PolicyLastUpdateWins:
+	}
+	return Resolution{}, fmt.Errorf("resolve %s: policy %q is not available yet", clash.Kind, r.policy)
+}
+
+// resolveOwned decides a clash of an owner's change: it is applied over
+// whatever is there.
+func (r Rule) resolveOwned(v Verdict, clash Clash) Resolution {
+	action := Halt
+	switch clash.Kind {
+	case InsertExists:
+		action = r.unlessYielding(v, clash, Overwrite)
+	case UpdateExists, MultipleUniqueConflicts:
+		action = r.unlessYielding(v, clash, Displace)
+	case UpdateMissing:
+		if clash.Complete {
+			action = InsertInstead
+		}
+	case DeleteMissing:
+		action = Skip
+	}
+	return Resolution{action, clash.Kind, true}
+}
+
+// unlessYielding breaks the tie between two owners. In a table owned by
+// column the row in the way may count as much as the change: two nodes gave
+// one unique value to rows of their own. The node whose name is less, byte by
+// byte, keeps it, at every node alike; the other's change is skipped.
+func (r Rule) unlessYielding(v Verdict, clash Clash, action Action) Action {
+	if r.Kind != ByColumn {
+		return action
+	}
+	for _, holder := range clash.Holders {
+		if holder != "" && holder < v.Origin {
+			return Skip
+		}
+	}
+	return action
+}

@@ -1,0 +1,259 @@
+package conflict
+
+import (
+	"bytes"
+
+	"github.com/pgfed/pgfed/internal/change"
+)
+
+// maxRemembered bounds the deletes that wait for an insert of their key. The
+// number is part of the rules: every node must remember the same deletes.
+const maxRemembered = 65536
+
+// Family says which tables hold one another's rows, and which columns follow
+// a row when it moves.
+type Family struct {
+	// Root names the partitioned table at the top; partitions of one root are
+	// siblings. "" stands for the table itself.
+	Root string
+	// Key are the columns that identify a row under its root whatever
+	// partition it is in: the primary key without the partition key's
+	// columns. Nil stands for the replica identity. A rule's owner column is
+	// left out in either case.
+	Key []string
+}
+
+// Judged is a change with its verdict.
+type Judged struct {
+	Change  *change.Change
+	Verdict Verdict
+	// Tables are the verdicts on the tables of a TRUNCATE, in its order.
+	// Verdict then accepts iff all of them do, else it is the first refusal.
+	Tables []Verdict
+}
+
+// Transaction judges the changes of one source transaction in their order,
+// whole or in pieces; where it was cut makes no difference.
+//
+// On top of Rule.Judge it knows the moves of rows: a delete and an insert of
+// one key, in siblings or, where the owner is a column, in one table. When
+// the delete is by the owner the move is a handover and both count, whoever
+// owns the place the row moves to. When either half is refused the other one
+// is refused with it.
+//
+// The halves find each other when the insert follows the delete directly, as
+// Postgres writes a row's move. Further apart they do if somebody owned the
+// deleted row and no more than 65536 such deletes were waiting for an insert
+// then. So a delete of a free row is refused for its insert's sake only when
+// that follows directly.
+//
+// It is for one goroutine. Memory is bounded whatever the transaction's size.
+type Transaction struct {
+	rules  *Rules
+	origin string
+	family func(schema, table string) Family
+
+	tables  map[tableName]*familyTable
+	waiting map[moveKey]Verdict // deletes of owned rows that may be half a move
+	direct  *Verdict            // of the delete whose insert is the next change
+	held    *change.Change      // a copy of the last delete of a piece: what follows decides about it
+	judged  []Judged
+}
+
+// NewTransaction begins a source transaction by origin. A nil family means
+// that no table has siblings. Reset begins the next one and keeps what was
+// learned about tables.
+func NewTransaction(rules *Rules, origin string, family func(schema, table string) Family) *Transaction {
+	return &Transaction{
+		rules: rules, origin: origin, family: family,
+		tables:  make(map[tableName]*familyTable),
+		waiting: make(map[moveKey]Verdict),
+	}
+}
+
+// Reset forgets the transaction, finished or not, and begins another one.
+func (t *Transaction) Reset() {
+	if len(t.waiting) > 0 {
+		t.waiting = make(map[moveKey]Verdict)
+	}
+	t.direct, t.held = nil, nil
+}
+
+// Judge judges the next changes of the transaction; last says that no more
+// will come. What it returns is in order and valid until the next call. The
+// last change of a piece may be held back and come first at the next call:
+// what follows it decides.
+func (t *Transaction) Judge(changes []change.Change, last bool) ([]Judged, error) {
+	t.judged = t.judged[:0]
+	if t.held != nil && (len(changes) > 0 || last) {
+		var next *change.Change
+		if len(changes) > 0 {
+			next = &changes[0]
+		}
+		held := t.held
+		t.held = nil
+		if err := t.judge(held, next); err != nil {
+			return nil, err
+		}
+	}
+	for i := range changes {
+		c := &changes[i]
+		var next *change.Change
+		if i+1 < len(changes) {
+			next = &changes[i+1]
+		} else if !last && c.Op == change.Delete {
+			t.held = clone(c)
+			break
+		}
+		if err := t.judge(c, next); err != nil {
+			return nil, err
+		}
+	}
+	return t.judged, nil
+}
+
+func (t *Transaction) judge(c, next *change.Change) error {
+	if c.Op == change.Truncate {
+		return t.judgeTruncate(c)
+	}
+	table := t.table(c.Table)
+	verdict, err := table.rule.Judge(t.origin, c)
+	if err == nil && table.moves {
+		switch c.Op {
+		case change.Delete:
+			verdict, err = t.judgeDelete(table, c, next, verdict)
+		case change.Insert:
+			verdict, err = t.judgeInsert(table, c, verdict)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	t.judged = append(t.judged, Judged{Change: c, Verdict: verdict})
+	return nil
+}
+
+// judgeDelete looks for the other half behind the delete, and else leaves
+// word for it.
+func (t *Transaction) judgeDelete(table *familyTable, c, next *change.Change, v Verdict) (Verdict, error) {
+	key, found, err := table.moveKey(c)
+	if err != nil || !found {
+		return v, err
+	}
+	if next == nil || next.Op != change.Insert {
+		t.remember(key, v)
+		return v, nil
+	}
+	target := t.table(next.Table)
+	targetKey, found, err := target.moveKey(next)
+	if err != nil {
+		return v, err
+	}
+	if !found || targetKey != key {
+		t.remember(key, v)
+		return v, nil
+	}
+	if v.Free {
+		insert, err := target.rule.Judge(t.origin, next)
+		if err != nil || insert.Accept {
+			return v, err
+		}
+		v = insert
+		v.Handover = true
+	}
+	t.direct = &v
+	return v, nil
+}
+
+func (t *Transaction) remember(key moveKey, v Verdict) {
+	if v.Free {
+		delete(t.waiting, key)
+		return
+	}
+	if _, again := t.waiting[key]; again || len(t.waiting) < maxRemembered {
+		t.waiting[key] = v
+	}
+}
+
+// judgeInsert gives the insert the verdict of the delete that it completes.
+func (t *Transaction) judgeInsert(table *familyTable, c *change.Change, v Verdict) (Verdict, error) {
+	var half Verdict
+	switch {
+	case t.direct != nil:
+		half, t.direct = *t.direct, nil
+	case len(t.waiting) == 0:
+		return v, nil
+	default:
+		key, found, err := table.moveKey(c)
+		if err != nil || !found {
+			return v, err
+		}
+		if half, found = t.waiting[key]; !found {
+			return v, nil
+		}
+		delete(t.waiting, key)
+	}
+	if half.Accept && v.Accept && !v.Free {
+		return v, nil // both count by themselves
+	}
+	half.Handover = true
+	return half, nil
+}
+
+func (t *Transaction) judgeTruncate(c *change.Change) error {
+	judged := Judged{Change: c}
+	for i, described := range c.Truncated {
+		v, err := t.table(described).rule.Judge(t.origin, c)
+		if err != nil {
+			return err
+		}
+		judged.Tables = append(judged.Tables, v)
+		if i == 0 || judged.Verdict.outweighed(v) {
+			judged.Verdict = v
+		}
+	}
+	t.judged = append(t.judged, judged)
+	return nil
+}
+
+// outweighed reports whether w says more about a TRUNCATE of several tables:
+// refused before restricted, restricted before owned, owned before free.
+func (v Verdict) outweighed(w Verdict) bool {
+	weight := func(v Verdict) int {
+		switch {
+		case !v.Accept:
+			return 3
+		case v.Own != nil:
+			return 2
+		case !v.Free:
+			return 1
+		}
+		return 0
+	}
+	return weight(w) > weight(v)
+}
+
+func (t *Transaction) table(described *change.Table) *familyTable {
+	name := tableName{described.Schema, described.Name}
+	table, known := t.tables[name]
+	if known {
+		return table
+	}
+	table = &familyTable{rule: t.rules.For(name.schema, name.name), root: described.String()}
+	if t.family != nil {
+		family := t.family(name.schema, name.name)
+		table.key = family.Key
+		if family.Root != "" {
+			table.root, table.moves = family.Root, true
+		}
+	}
+	table.moves = table.moves || table.rule.Kind == ByColumn
+	t.tables[name] = table
+	return table
+}
+
+func clone(c *change.Change) *change.Change {
+	held := *c
+	held.Old, held.New = bytes.Clone(c.Old), bytes.Clone(c.New)
+	return &held
+}
