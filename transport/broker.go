@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"regexp"
 	"slices"
@@ -14,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
@@ -179,26 +179,28 @@ func (cfg *BrokerConfig) options(owner nkeys.KeyPair) (*server.Options, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := &server.Options{
-		ServerName:             "pgfed_" + cfg.Node,
-		Host:                   host,
-		Port:                   port,
-		NoSigs:                 true,
-		DisableJetStreamBanner: true,
-		JetStream:              true,
-		StoreDir:               cfg.DataDir, // the server adds jetstream/
-		SyncAlways:             true,
-		JetStreamMaxStore:      cfg.MaxStore,
-		JetStreamMaxMemory:     brokerMemory,
-		MaxPayload:             cfg.MaxPayload,
-		PingInterval:           cfg.PingInterval,
-		MaxPingsOut:            2,
-		WriteDeadline:          brokerWriteDeadline,
-		AuthTimeout:            brokerLoginTimeout,
-	}
-	if err := cfg.users(options, owner); err != nil {
+	who, err := cfg.access(owner)
+	if err != nil {
 		return nil, err
 	}
+	options, err := who.options(cfg.Federation, cfg.Node)
+	if err != nil {
+		return nil, err
+	}
+	options.ServerName = "pgfed_" + cfg.Node
+	options.Host, options.Port = host, port
+	options.NoSigs = true
+	options.DisableJetStreamBanner = true
+	options.JetStream = true
+	options.StoreDir = cfg.DataDir // the server adds jetstream/
+	options.SyncAlways = true
+	options.JetStreamMaxStore = cfg.MaxStore
+	options.JetStreamMaxMemory = brokerMemory
+	options.MaxPayload = cfg.MaxPayload
+	options.PingInterval = cfg.PingInterval
+	options.MaxPingsOut = 2
+	options.WriteDeadline = brokerWriteDeadline
+	options.AuthTimeout = brokerLoginTimeout
 	return options, cfg.listeners(options)
 }
 
@@ -218,62 +220,55 @@ func (cfg *BrokerConfig) validate() error {
 	return nil
 }
 
-// users knows peers by their nkeys and gives each its own list of rights. Nobody gets in from outside as the owner.
-func (cfg *BrokerConfig) users(options *server.Options, owner nkeys.KeyPair) error {
+// access knows peers by their nkeys. Nobody gets in from outside as the owner.
+func (cfg *BrokerConfig) access(owner nkeys.KeyPair) (access, error) {
 	public, err := owner.PublicKey()
 	if err != nil {
-		return fmt.Errorf("read owner key: %w", err)
+		return access{}, fmt.Errorf("read owner key: %w", err)
 	}
-	options.Nkeys = []*server.NkeyUser{{
-		Nkey:                   public,
-		AllowedConnectionTypes: map[string]struct{}{jwt.ConnectionTypeInProcess: {}},
-	}}
+	who := access{owner: public, peers: map[string]string{}}
 	known := map[string]string{}
-	for peer, key := range cfg.Peers {
+	for _, peer := range slices.Sorted(maps.Keys(cfg.Peers)) {
+		key := cfg.Peers[peer]
 		if peer == cfg.Node {
 			continue
 		}
 		if !nodeName.MatchString(peer) {
-			return fmt.Errorf("peer %q: names are lower case letters, digits and _, 20 at most", peer)
+			return access{}, fmt.Errorf("peer %q: names are lower case letters, digits and _, 20 at most", peer)
 		}
 		if !nkeys.IsValidPublicUserKey(key) {
-			return fmt.Errorf("peer %s: want its public user nkey, U...", peer)
+			return access{}, fmt.Errorf("peer %s: want its public user nkey, U...", peer)
 		}
 		if other, taken := known[key]; taken {
-			names := []string{other, peer}
-			slices.Sort(names)
-			return fmt.Errorf("peers %s and %s have the same nkey: each needs its own", names[0], names[1])
+			return access{}, fmt.Errorf("peers %s and %s have the same nkey: each needs its own", other, peer)
 		}
 		known[key] = peer
-		options.Nkeys = append(options.Nkeys, &server.NkeyUser{Nkey: key, Permissions: peerPermissions(cfg.Federation, cfg.Node, peer)})
+		who.peers[peer] = key
 	}
-	if len(known) > 0 {
-		return nil
+	if len(who.peers) > 0 {
+		return who, nil
 	}
 	for _, listen := range []string{cfg.Listen, cfg.WebsocketListen} {
 		if host, _, _ := net.SplitHostPort(listen); listen != "" && !loopback(host) {
-			return fmt.Errorf("listen on %s: %w: name them, or listen on 127.0.0.1", listen, ErrUnauthenticated)
+			return access{}, fmt.Errorf("listen on %s: %w: name them, or listen on 127.0.0.1", listen, ErrUnauthenticated)
 		}
 	}
-	return anonymous(options, cfg)
+	who.anonymous, err = unusedKey()
+	return who, err
 }
 
-// anonymous lets whoever reaches loopback do what any peer may. A key nobody has the seed of stands for them.
-func anonymous(options *server.Options, cfg *BrokerConfig) error {
+// unusedKey is a public key nobody has the seed of.
+func unusedKey() (string, error) {
 	pair, err := nkeys.CreateUser()
 	if err != nil {
-		return fmt.Errorf("create anonymous key: %w", err)
+		return "", fmt.Errorf("create anonymous key: %w", err)
 	}
 	defer pair.Wipe()
 	public, err := pair.PublicKey()
 	if err != nil {
-		return fmt.Errorf("read anonymous key: %w", err)
+		return "", fmt.Errorf("read anonymous key: %w", err)
 	}
-	permissions := peerPermissions(cfg.Federation, cfg.Node, "*")
-	permissions.Subscribe = nil // their inboxes have names we do not know
-	options.Nkeys = append(options.Nkeys, &server.NkeyUser{Nkey: public, Permissions: permissions})
-	options.NoAuthUser = public
-	return nil
+	return public, nil
 }
 
 func (cfg *BrokerConfig) listeners(options *server.Options) error {
