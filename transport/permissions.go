@@ -130,8 +130,12 @@ func (a access) options(federation, origin string) (*server.Options, error) {
 
 func accountOf(peer string) string { return "peer_" + peer }
 
+// accountInfo is in the accounts, not in the allow-lists: an account without it gets the whole JetStream API from the server,
+// which then answers each request a second time, with "not enabled for account".
+const accountInfo = "$JS.API.INFO"
+
 func (r rights) exports() []exportConfig {
-	var list []exportConfig
+	list := []exportConfig{{Service: accountInfo}}
 	for _, subject := range r.Requests {
 		list = append(list, exportConfig{Service: subject})
 	}
@@ -145,7 +149,7 @@ func (r rights) exports() []exportConfig {
 }
 
 func (r rights) imports() []importConfig {
-	var list []importConfig
+	list := []importConfig{{Service: &importedSubject{ownerAccount, accountInfo}}}
 	for _, subject := range slices.Concat(r.Requests, r.Pulls) {
 		list = append(list, importConfig{Service: &importedSubject{ownerAccount, subject}})
 	}
