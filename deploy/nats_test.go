@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/require"
@@ -34,14 +35,8 @@ func TestExternalBroker(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 
-	east, err := b.dial(t, "east")
-	require.NoError(t, err)
-	wal, err := east.JS.CreateStream(ctx, jetstream.StreamConfig{Name: "PGFED_hippo_east", Subjects: []string{subjects + ".wal"},
-		Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew, DenyDelete: true})
-	require.NoError(t, err)
-	acks, err := east.JS.CreateStream(ctx, jetstream.StreamConfig{Name: "PGFED_hippo_east_ACK", Subjects: []string{subjects + ".ack.*"}, MaxMsgsPerSubject: 1})
-	require.NoError(t, err)
-	_, err = east.JS.Publish(ctx, subjects+".wal", []byte("one"), jetstream.WithExpectLastSequence(0))
+	east, wal, acks := b.streams(t)
+	_, err := east.JS.Publish(ctx, subjects+".wal", []byte("one"), jetstream.WithExpectLastSequence(0))
 	require.NoError(t, err)
 	last, err := wal.GetLastMsgForSubject(ctx, subjects+".wal")
 	require.NoError(t, err)
@@ -88,6 +83,22 @@ func TestExternalBrokerRefusesTheRest(t *testing.T) {
 		refused := func() bool { return mentions(west.Conn.LastError(), `Publish to "`+subject+`"`) }
 		require.Eventually(t, refused, 5*time.Second, 10*time.Millisecond, subject)
 	}
+	// Let the server publish instead: an answer must not go where the request says.
+	east, wal, acks := b.streams(t)
+	for _, target := range []string{subjects + ".wal", subjects + ".ack.central"} {
+		request := nats.NewMsg("$JS.API.STREAM.INFO.PGFED_hippo_east")
+		request.Reply = target
+		require.NoError(t, west.Conn.PublishMsg(request))
+	}
+	_, err = west.JS.Stream(t.Context(), "PGFED_hippo_east") // answered behind the others
+	require.NoError(t, err)
+	require.NoError(t, east.Conn.Flush())
+	for _, stream := range []jetstream.Stream{wal, acks} {
+		info, err := stream.Info(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, info.State.Msgs)
+	}
+
 	for _, subject := range []string{">", "_INBOX_central.>", subjects + ".wal"} {
 		_, err := west.Conn.SubscribeSync(subject)
 		require.NoError(t, err)
@@ -158,6 +169,21 @@ func (b *externalBroker) dial(t *testing.T, node string) (*transport.Link, error
 		t.Cleanup(link.Close)
 	}
 	return link, err
+}
+
+// streams connects as the owner and makes its two streams as a publisher would.
+func (b *externalBroker) streams(t *testing.T) (east *transport.Link, wal, acks jetstream.Stream) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	east, err := b.dial(t, "east")
+	require.NoError(t, err)
+	wal, err = east.JS.CreateStream(ctx, jetstream.StreamConfig{Name: "PGFED_hippo_east", Subjects: []string{subjects + ".wal"},
+		Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew, DenyDelete: true})
+	require.NoError(t, err)
+	acks, err = east.JS.CreateStream(ctx, jetstream.StreamConfig{Name: "PGFED_hippo_east_ACK", Subjects: []string{subjects + ".ack.*"}, MaxMsgsPerSubject: 1})
+	require.NoError(t, err)
+	return east, wal, acks
 }
 
 type seed struct{ file, public string }
