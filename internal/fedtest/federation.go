@@ -1,0 +1,182 @@
+package fedtest
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/pgfed/pgfed/internal/pgtest"
+	"github.com/pgfed/pgfed/internal/proctest"
+)
+
+// Config says what federation a test wants.
+type Config struct {
+	Nodes []string
+	// Schema is SQL that runs on every node before it joins, SchemaAt more of
+	// it for single nodes.
+	Schema   string
+	SchemaAt map[string]string
+	// YAML fragments of the federation file. Tables defaults to public.*
+	// except public.local_*; Ownership is list items; Extra is top-level keys
+	// (causal waits and stalls are short unless it says otherwise).
+	Tables    string
+	Ownership string
+	Extra     string
+	// Postgres are options for every server.
+	Postgres []pgtest.Option
+	// Supervised replicators are started again when they end by themselves,
+	// as every service manager would.
+	Supervised bool
+	// Idle makes New return before init and before any replicator runs; Init
+	// and Node.Start do the rest.
+	Idle bool
+}
+
+// Federation is a running federation. Its methods fail the test and belong to
+// the test's goroutine, unless they return an error.
+type Federation struct {
+	Config Config
+	Folder string // federation file, logs and stores
+	File   string // the federation file
+
+	t     testing.TB
+	nodes map[string]*Node
+	wires wires
+}
+
+// New runs a federation until the end of the test: databases with their
+// schema, replctl init at every node, replicators.
+func New(t testing.TB, cfg Config) *Federation {
+	t.Helper()
+	program(t, "replicator")
+	folder, release, err := proctest.Folder(os.TempDir(), "fed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep := os.Getenv("PGFED_KEEP") != ""
+	t.Cleanup(func() {
+		if keep {
+			t.Logf("kept the federation's files in %s", folder)
+		}
+		release(keep)
+	})
+	f := &Federation{Config: cfg, Folder: folder, File: filepath.Join(folder, "pgfed.yaml"), t: t, nodes: map[string]*Node{}}
+	for _, name := range cfg.Nodes {
+		f.nodes[name] = f.newNode(name)
+	}
+	f.wires = newWires(t, f.nodes)
+	if err := os.WriteFile(f.File, []byte(f.document()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range f.Nodes() {
+		if sql := cfg.Schema + cfg.SchemaAt[node.Name]; sql != "" {
+			node.Exec(sql)
+		}
+	}
+	if cfg.Idle {
+		return f
+	}
+	f.Init()
+	for _, node := range f.Nodes() {
+		node.Start()
+	}
+	return f
+}
+
+func (f *Federation) newNode(name string) *Node {
+	f.t.Helper()
+	address := func() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(proctest.Port(f.t))) }
+	node := &Node{
+		Name: name, DB: pgtest.Start(f.t, append([]pgtest.Option{pgtest.Name(name)}, f.Config.Postgres...)...),
+		HTTPAddr: address(), BrokerAddr: address(),
+		DataDir: filepath.Join(f.Folder, name), LogFile: filepath.Join(f.Folder, name+".log"),
+		f: f, t: f.t,
+	}
+	f.t.Cleanup(node.finish)
+	return node
+}
+
+// document is the federation file.
+func (f *Federation) document() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "federation: test\nnodes:\n")
+	for _, node := range f.Nodes() {
+		fmt.Fprintf(&b, "  %s: {url: \"nats://%s\"}\n", node.Name, node.BrokerAddr)
+	}
+	tables := f.Config.Tables
+	if tables == "" {
+		tables = "include: [\"public.*\"]\nexclude: [\"public.local_*\"]"
+	}
+	fmt.Fprintf(&b, "tables:\n%s\n", indent(tables))
+	if f.Config.Ownership != "" {
+		fmt.Fprintf(&b, "ownership:\n%s\n", indent(f.Config.Ownership))
+	}
+	for _, standard := range []string{"conflict: error", "on_error: stop", "delivery: {max_wait: 5s}", "apply: {stall: 2s}"} {
+		key, _, _ := strings.Cut(standard, ":")
+		if !strings.Contains("\n"+f.Config.Extra, "\n"+key+":") {
+			b.WriteString(standard + "\n")
+		}
+	}
+	b.WriteString(f.Config.Extra)
+	return b.String()
+}
+
+func indent(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
+}
+
+// Init prepares every node's database, as a person would.
+func (f *Federation) Init() {
+	f.t.Helper()
+	for _, node := range f.Nodes() {
+		node.Replctl("init", "--yes")
+	}
+}
+
+// Node returns a node by name.
+func (f *Federation) Node(name string) *Node {
+	f.t.Helper()
+	node, found := f.nodes[name]
+	if !found {
+		f.t.Fatalf("no node %q", name)
+	}
+	return node
+}
+
+// Nodes lists nodes in the order of the configuration, all if none is named.
+func (f *Federation) Nodes(names ...string) []*Node {
+	f.t.Helper()
+	for _, name := range names {
+		f.Node(name)
+	}
+	var nodes []*Node
+	for _, name := range f.Config.Nodes {
+		if node := f.nodes[name]; node != nil && (len(names) == 0 || slices.Contains(names, name)) {
+			nodes = append(nodes, node)
+		}
+	}
+	return nodes
+}
+
+// Stop stops every replicator cleanly.
+func (f *Federation) Stop() {
+	f.t.Helper()
+	for _, node := range f.Nodes() {
+		node.Stop()
+	}
+}
+
+// Start starts every replicator that does not run.
+func (f *Federation) Start() {
+	f.t.Helper()
+	for _, node := range f.Nodes() {
+		if !node.Running() {
+			node.Start()
+		}
+	}
+}
