@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/pgfed/pgfed/conflict"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -67,11 +69,11 @@ func TestAbsentKeysHaveDefaults(t *testing.T) {
 func TestEveryKeyIsRead(t *testing.T) {
 	f := load(t, "full.yaml")
 	require.Equal(t, "hippo", f.Federation)
-	require.Equal(t, []string{"east-a", "east-b"}, f.Nodes["east"].Standbys)
+	require.Equal(t, []string{"east-b", "east-a"}, f.Nodes["east"].Standbys)
 	require.True(t, f.Secured())
 	require.Equal(t, []string{"tls://nats-west.pgfed.svc:4222"}, f.BrokerURLs("west"))
 	require.Equal(t, []Rule{
-		{Tables: []string{"public.hippo_*"}, Owner: Owner{Tables: map[string]string{"public.hippo_east": "east", "public.hippo_west": "west"}}},
+		{Tables: []string{"public.hippo_*"}, Owner: Owner{Tables: map[string]string{"hippo_east": "east", "hippo_west": "west"}}},
 		{Tables: []string{"app.accounts"}, Owner: Owner{Column: "region", Values: map[string]string{"eu": "west", "1": "east"}}},
 		{Tables: []string{"app.*"}, Owner: Owner{Node: "east"}},
 	}, f.Ownership)
@@ -154,7 +156,18 @@ func FuzzParse(f *testing.F) {
 		}
 		require.NoError(t, federation.Validate())
 		require.Len(t, federation.Digest(), 64)
+		_, err = conflict.Compile(federation.RuleSpec(), federation.NodeNames(), federation.Policy())
+		require.NoError(t, err, "what passes here passes there")
 	})
+}
+
+func TestRulesCompile(t *testing.T) {
+	f := load(t, "full.yaml")
+	rules, err := conflict.Compile(f.RuleSpec(), f.NodeNames(), f.Policy())
+	require.NoError(t, err)
+	require.Equal(t, "owner west", rules.For("public", "hippo_west").String())
+	require.Equal(t, "owner by column region", rules.For("app", "accounts").String())
+	require.Equal(t, "owner east", rules.For("app", "other").String())
 }
 
 func TestNames(t *testing.T) {

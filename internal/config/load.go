@@ -83,7 +83,6 @@ func Parse(text []byte) (*Federation, error) {
 		})
 		return nil, r.mistakes
 	}
-	f.normalize()
 	return f, nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"github.com/pgfed/pgfed/conflict"
 )
 
 // Prefix begins the name of everything that pgfed creates in a server. The
@@ -76,7 +78,7 @@ func (f *Federation) Included(schema, table string) bool {
 	if reserved(schema) {
 		return false
 	}
-	matches := func(pattern string) bool { return match(pattern, schema, table) }
+	matches := func(pattern string) bool { return conflict.Match(pattern, schema, table) }
 	return slices.ContainsFunc(f.Tables.Include, matches) && !slices.ContainsFunc(f.Tables.Exclude, matches)
 }
 
@@ -92,32 +94,17 @@ func qualify(pattern string) string {
 	return "public." + pattern
 }
 
-// match reports whether a pattern selects a table; * stands for any run of
-// characters, ? for one.
-func match(pattern, schema, table string) bool {
-	s, t, _ := strings.Cut(qualify(pattern), ".")
-	return glob(s, schema) && glob(t, table)
-}
-
-func glob(pattern, name string) bool {
-	p, n := []rune(pattern), []rune(name)
-	star, mark, i, j := -1, 0, 0, 0
-	for j < len(n) {
-		switch {
-		case i < len(p) && p[i] == '*':
-			star, mark = i, j
-			i++
-		case i < len(p) && (p[i] == '?' || p[i] == n[j]):
-			i, j = i+1, j+1
-		case star >= 0:
-			mark++
-			i, j = star+1, mark
-		default:
-			return false
+// RuleSpec is the ownership section as package conflict takes it.
+func (f *Federation) RuleSpec() conflict.Spec {
+	spec := make(conflict.Spec, len(f.Ownership))
+	for i, rule := range f.Ownership {
+		spec[i] = conflict.RuleSpec{
+			Tables: rule.Tables, Node: rule.Owner.Node, ByTable: rule.Owner.Tables,
+			Column: rule.Owner.Column, Values: rule.Owner.Values,
 		}
 	}
-	for i < len(p) && p[i] == '*' {
-		i++
-	}
-	return i == len(p)
+	return spec
 }
+
+// Policy is what decides clashes on rows that nobody owns.
+func (f *Federation) Policy() conflict.Policy { return conflict.Policy(f.Conflict) }

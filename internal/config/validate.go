@@ -6,9 +6,10 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
+
+	"github.com/pgfed/pgfed/conflict"
 )
 
 var (
@@ -182,12 +183,11 @@ func (c *checker) broker() {
 func (c *checker) patterns(path string, patterns []string) {
 	for i, p := range patterns {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		schema, table, _ := strings.Cut(qualify(p), ".")
+		schema, _, _ := strings.Cut(qualify(p), ".")
+		err := conflict.CheckPattern(p)
 		switch {
-		case p == "" || schema == "" || table == "" || strings.Contains(table, "."):
-			c.fail(at, "%q is not a table pattern; write schema.table, with * and ? as wildcards", p)
-		case strings.ContainsAny(p, " \t\n\"'"):
-			c.fail(at, "%q holds spaces or quotes; write the bare name, with ? for an unusual character", p)
+		case err != nil:
+			c.fail(at, "%s; * and ? are wildcards", err)
 		case reserved(schema):
 			c.fail(at, "schema %s belongs to the server or to pgfed and is never replicated", schema)
 		case slices.Contains(patterns[:i], p):
@@ -196,62 +196,22 @@ func (c *checker) patterns(path string, patterns []string) {
 	}
 }
 
+// ownership is judged by the package that judges by it, so what passes here
+// passes there.
 func (c *checker) ownership() {
-	taken := map[string]int{}
-	for i, rule := range c.f.Ownership {
-		path := fmt.Sprintf("ownership[%d]", i)
-		if len(rule.Tables) == 0 {
-			c.fail(path+".tables", "is empty; name the tables that the rule is for")
+	_, err := conflict.Compile(c.f.RuleSpec(), c.f.NodeNames(), conflict.PolicyError)
+	if err == nil {
+		return
+	}
+	mistakes := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		mistakes = joined.Unwrap()
+	}
+	for _, mistake := range mistakes {
+		path, message, _ := strings.Cut(mistake.Error(), ": ")
+		if strings.HasPrefix(path, "ownership[") { // node names are ours to judge
+			c.fail(path, "%s", message)
 		}
-		c.patterns(path+".tables", rule.Tables)
-		for j, p := range rule.Tables {
-			if earlier, again := taken[qualify(p)]; again && earlier != i {
-				c.fail(fmt.Sprintf("%s.tables[%d]", path, j), "%q already has an owner by ownership[%d]; the first rule counts", p, earlier)
-			} else if !again {
-				taken[qualify(p)] = i
-			}
-		}
-		c.owner(path+".owner", rule)
-	}
-}
-
-func (c *checker) owner(path string, rule Rule) {
-	o := rule.Owner
-	forms := 0
-	for _, given := range []bool{o.Node != "", len(o.Tables) > 0, o.Column != ""} {
-		if given {
-			forms++
-		}
-	}
-	if valuesAlone := len(o.Values) > 0 && forms == 0; forms != 1 && !valuesAlone {
-		c.fail(path, "%s; write one of: a node's name, {tables: {name: node}}, or {column: name}",
-			map[bool]string{true: "is missing", false: "has more than one form"}[forms == 0])
-	}
-	if o.Node != "" {
-		c.member(path, o.Node)
-	}
-	for _, table := range sortedKeys(o.Tables) {
-		at := path + ".tables." + table
-		c.member(at, o.Tables[table])
-		schema, name, _ := strings.Cut(qualify(table), ".")
-		switch {
-		case strings.ContainsAny(table, "*?"):
-			c.fail(at, "a pattern cannot have an owner here; name each table, or write a rule of its own")
-		case len(rule.Tables) > 0 && !slices.ContainsFunc(rule.Tables, func(p string) bool { return match(p, schema, name) }):
-			c.fail(at, "no pattern of the rule's tables matches %s.%s, so this owner never counts", schema, name)
-		}
-	}
-	if len(o.Values) > 0 && o.Column == "" {
-		c.fail(path+".values", "need a column: {column: region, values: {eu: west}}")
-	}
-	for _, value := range sortedKeys(o.Values) {
-		c.member(path+".values."+value, o.Values[value])
-	}
-}
-
-func (c *checker) member(path, node string) {
-	if _, known := c.f.Nodes[node]; !known {
-		c.fail(path, "%q is not a node of this federation; the nodes are %s", node, strings.Join(c.f.NodeNames(), ", "))
 	}
 }
 
@@ -296,13 +256,4 @@ func (c *checker) notNegative(path string, value int64, text fmt.Stringer) {
 	if value < 0 {
 		c.fail(path, "is %s; it must not be negative", text)
 	}
-}
-
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	sort.Strings(keys)
-	return keys
 }
