@@ -140,3 +140,41 @@ func dashboardExpressions(t *testing.T) []string {
 	}
 	return expressions
 }
+
+var codeInSource = regexp.MustCompile(`(?:Code\w* *=|Code:|code :?=|transport\.Err\w+,) "([a-z_]+)"`)
+
+// Every reason that the programs give is explained, and none that they do not give.
+func TestEveryCodeIsExplained(t *testing.T) {
+	runbooks, err := os.ReadFile("../docs/OPERATIONS.md")
+	require.NoError(t, err)
+	_, table, found := strings.Cut(string(runbooks), "\n## Codes\n")
+	require.True(t, found)
+	table, _, _ = strings.Cut(table, "\n## ")
+	explained := map[string]bool{}
+	for line := range strings.Lines(table) {
+		if cell, _, isRow := strings.Cut(strings.TrimPrefix(line, "| "), " | "); isRow {
+			for _, code := range regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(cell, -1) {
+				explained[code[1]] = true
+			}
+		}
+	}
+
+	given := map[string]bool{}
+	for _, folder := range []string{"../applier", "../internal/replicator"} {
+		files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+		require.NoError(t, err)
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			for _, code := range codeInSource.FindAllStringSubmatch(string(text), -1) {
+				given[code[1]] = true
+			}
+		}
+	}
+	delete(given, "none") // of the metric, while nothing is halted
+	require.Greater(t, len(given), 15)
+	require.Equal(t, given, explained)
+}
