@@ -9,7 +9,7 @@ missing=
 need() { missing="$missing $1"; }
 
 command -v make >/dev/null || need make
-echo 'int main(void) { return 0; }' | gcc -x c -o /dev/null - 2>/dev/null || need build-essential
+echo '#include <stdlib.h>' | gcc -E -x c - >/dev/null 2>&1 || need build-essential
 
 found=
 for bin in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin; do

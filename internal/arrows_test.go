@@ -31,7 +31,7 @@ func TestArrows(t *testing.T) {
 				allow(folder == "decoder", "only decoder speaks the replication protocol")
 			}
 			if strings.HasPrefix(path, "github.com/nats-io/") {
-				allow(folder == "transport" || folder == "internal/brokertest", "only transport speaks to brokers")
+				allow(folder == "transport" || strings.HasPrefix(folder, "internal/brokertest"), "only transport speaks to brokers")
 			}
 			if isOwn && (strings.HasSuffix(own, "test") || own == "internal/pgtest") {
 				allow(strings.HasSuffix(folder, "test"), "what helps tests stays in tests")
