@@ -132,7 +132,11 @@ func (l *life) look(ctx context.Context) error {
 // lookRarely reads what moves slowly: totals, and tables that match the file
 // without being published.
 func (l *life) lookRarely(ctx context.Context) error {
-	counts, err := admin.Counts(ctx, l.admin)
+	counts, err := admin.Count(ctx, l.admin)
+	if err != nil {
+		return err
+	}
+	parked, err := admin.ParkedByOrigin(ctx, l.admin)
 	if err != nil {
 		return err
 	}
@@ -141,9 +145,9 @@ func (l *life) lookRarely(ctx context.Context) error {
 		return err
 	}
 	l.board.update(func(b *board) {
-		b.counts = report.Counts{Conflicts: counts.Conflicts, Parked: counts.Parked}
+		b.counts = counts
 		for origin, in := range b.inbound {
-			in.Parked = counts.ParkedBy[origin]
+			in.Parked = parked[origin]
 		}
 		delete(b.reasons, "unpublished")
 		if len(missing) > 0 {

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/pgfed/pgfed/internal/admin"
@@ -74,7 +73,7 @@ func (r *Replicator) readyz(w http.ResponseWriter, _ *http.Request) {
 }
 
 // listing serves rows of the local database, newest first.
-func listing[T any](r *Replicator, read func(context.Context, *pgx.Conn, int) ([]T, error)) http.HandlerFunc {
+func listing[T any](r *Replicator, read func(context.Context, admin.Querier, int) ([]T, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, request *http.Request) {
 		limit := 100
 		if text := request.URL.Query().Get("limit"); text != "" {

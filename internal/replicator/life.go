@@ -26,15 +26,17 @@ var errUnusable = errors.New("cannot run here")
 // the session that holds it.
 type life struct {
 	*Replicator
-	broker   *transport.Broker
-	lock     *pgx.Conn // holds the instance lock; watched, not used
-	admin    *pgx.Conn // housekeeping queries; owned by the housekeeping goroutine once running
-	system   decoder.System
-	history  change.History
-	recorded admin.HistoryRow // what the database remembers of its own stream
-	frontier *checkpoint.Frontier
-	own      *transport.Link
-	outbound *outbound
+	broker        *transport.Broker
+	lock          *pgx.Conn // holds the instance lock; watched, not used
+	admin         *pgx.Conn // housekeeping queries; owned by the housekeeping goroutine once running
+	system        decoder.System
+	serverVersion string
+	serverMajor   int
+	history       change.History
+	recorded      admin.History // what the database remembers of its own stream
+	frontier      *checkpoint.Frontier
+	own           *transport.Link
+	outbound      *outbound
 
 	appliersMu sync.Mutex
 	appliers   map[string]*applier.Applier // taken at the start, handed to the inbound pipelines
@@ -117,13 +119,16 @@ func (l *life) close() {
 // identify checks that the database is this member's, that its slot is usable,
 // and establishes the history.
 func (l *life) identify(ctx context.Context) error {
-	federation, node, _, err := admin.ReadNode(ctx, l.admin)
+	node, err := admin.ReadNode(ctx, l.admin)
 	if err != nil {
-		return fmt.Errorf("read who this database is (run `replctl init` if that has not happened): %w", err)
+		return err
 	}
-	if federation != l.Federation.Federation || node != l.Node {
-		return fmt.Errorf("%w: the database belongs to node %q of federation %q, not to %q of %q: check the connection string and --node",
-			errUnusable, node, federation, l.Node, l.Federation.Federation)
+	if err := node.Check(l.Federation, l.Node); err != nil {
+		return fmt.Errorf("%w: %w", errUnusable, err)
+	}
+	if err := l.admin.QueryRow(ctx, `SELECT current_setting('server_version'), current_setting('server_version_num')::int / 10000`).
+		Scan(&l.serverVersion, &l.serverMajor); err != nil {
+		return fmt.Errorf("read the server's version: %w", err)
 	}
 	if l.system, err = decoder.Identify(ctx, l.Postgres); err != nil {
 		return err

@@ -22,9 +22,10 @@ import (
 //	confirm                moves the slot behind what is safe elsewhere
 type outbound struct {
 	*life
-	publisher *transport.Publisher
-	confirmed atomic.Uint64 // change.LSN the slot may be confirmed to
-	samples   []sample      // of the captured position, to know how long ago it was
+	publisher         *transport.Publisher
+	confirmed         atomic.Uint64 // change.LSN the slot may be confirmed to
+	recordedPublished change.LSN    // what the database remembers; owned by the housekeeping goroutine
+	samples           []sample      // of the captured position, to know how long ago it was
 }
 
 // sample remembers that capture had got this far at a moment.
@@ -49,7 +50,7 @@ func (l *life) openOutbound(ctx context.Context) (*outbound, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &outbound{life: l, publisher: publisher}
+	o := &outbound{life: l, publisher: publisher, recordedPublished: l.recorded.Published}
 	o.confirmed.Store(uint64(slot.Confirmed))
 	return o, nil
 }
@@ -73,8 +74,7 @@ func (o *outbound) run(ctx context.Context) error {
 // origin. Only when the user has said that no native subscription writes here:
 // such changes must be federated.
 func (o *outbound) serverFilter() bool {
-	native := o.Federation.Capture.NativeSubscriptions
-	return native != nil && !*native && o.serverMajor >= 16
+	return !o.Federation.NativeSubscriptions() && o.serverMajor >= 16
 }
 
 // confirm decides what the slot may be confirmed to, in two tiers. While that
@@ -100,9 +100,13 @@ func (o *outbound) confirm(ctx context.Context) error {
 	if target <= change.LSN(o.confirmed.Load()) {
 		return nil
 	}
-	published := min(progress.Published, target)
-	if err := admin.SetPublished(ctx, o.admin, o.history.ID, published, target); err != nil {
-		return err
+	// Only what was published is worth a write: confirming idle WAL must not
+	// make more of it.
+	if published := min(progress.Published, target); published > o.recordedPublished {
+		if err := admin.SetPublished(ctx, o.admin, o.history.ID, published, target); err != nil {
+			return err
+		}
+		o.recordedPublished = published
 	}
 	o.confirmed.Store(uint64(target))
 	return nil

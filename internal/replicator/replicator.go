@@ -153,7 +153,7 @@ func (r *Replicator) dialOwn(ctx context.Context, broker *transport.Broker) (*tr
 		return transport.Dial(ctx, cfg)
 	}
 	var problems []error
-	for _, url := range r.Federation.Broker.URLsFor(r.Node) {
+	for _, url := range r.Federation.BrokerURLs(r.Node) {
 		cfg.URL = url
 		link, err := transport.Dial(ctx, cfg)
 		if err == nil {
@@ -166,7 +166,7 @@ func (r *Replicator) dialOwn(ctx context.Context, broker *transport.Broker) (*tr
 
 func (r *Replicator) dialConfig(purpose string) transport.DialConfig {
 	return transport.DialConfig{
-		Name: "pgfed/" + r.Node + "/" + purpose, Federation: r.Federation.Federation, Node: r.Node,
+		Name: purpose, Federation: r.Federation.Federation, Node: r.Node,
 		CAFile: r.CAFile, NKeySeedFile: r.NKeyFile, CredentialsFile: r.Credentials,
 		Logger: r.log,
 	}
