@@ -72,7 +72,7 @@ func TestTheBankKeepsItsSums(t *testing.T) {
 	east.Exec("DELETE FROM history_east")
 	require.ErrorContains(t, f.CheckHistory(context.Background(), load), "missing")
 	east.Exec("UPDATE accounts_east SET balance = balance + 1 WHERE id = 1")
-	var broken *brokenSum
+	var broken *sumError
 	require.ErrorAs(t, east.CheckSums(context.Background()), &broken)
 }
 

@@ -179,17 +179,17 @@ func (n *Node) CheckSums(ctx context.Context) error {
 	}
 	for _, row := range rows {
 		if row[1] != strconv.Itoa(accounts*openingBalance) {
-			return &brokenSum{fmt.Sprintf("at %s the accounts of %s add up to %s, not %d: a transaction is visible in part, twice or not at all",
+			return &sumError{fmt.Sprintf("at %s the accounts of %s add up to %s, not %d: a transaction is visible in part, twice or not at all",
 				n.Name, row[0], row[1], accounts*openingBalance)}
 		}
 	}
 	return nil
 }
 
-// brokenSum tells a wrong sum from a server that does not answer.
-type brokenSum struct{ text string }
+// sumError tells a wrong sum from a server that does not answer.
+type sumError struct{ text string }
 
-func (b *brokenSum) Error() string { return b.text }
+func (b *sumError) Error() string { return b.text }
 
 // Sampler checks all sums on all nodes, over and over.
 type Sampler struct {
@@ -209,7 +209,7 @@ func (f *Federation) StartSampler(every time.Duration) *Sampler {
 		group.Go(func() {
 			for ctx.Err() == nil {
 				err := node.CheckSums(context.WithoutCancel(ctx))
-				var broken *brokenSum
+				var broken *sumError
 				if errors.As(err, &broken) {
 					s.mu.Lock()
 					s.broken = errors.Join(s.broken, err)

@@ -196,7 +196,7 @@ func (n *Node) awaitAnswer(ctx context.Context) error {
 		}
 		if !n.f.Config.Supervised {
 			if ended, why := n.ended(); ended {
-				return fmt.Errorf("start replicator %s: it ended (%v):\n%s", n.Name, why, n.LogTail(20))
+				return fmt.Errorf("start replicator %s: it ended: %w\n%s", n.Name, why, n.LogTail(20))
 			}
 		}
 		select {
@@ -224,11 +224,16 @@ func (n *Node) ended() (bool, error) {
 	}
 	select {
 	case <-r.exited:
+		if r.err == nil {
+			return true, errEnded
+		}
 		return true, r.err
 	default:
 		return false, nil
 	}
 }
+
+var errEnded = errors.New("exit status 0")
 
 // PID is the replicator's process, 0 when it does not run.
 func (n *Node) PID() int {

@@ -49,7 +49,7 @@ func ParseStories(name, text string) ([]Story, error) {
 		}
 		if fields := strings.Fields(line); fields[0] == "each" {
 			if len(fields) < 3 {
-				return nil, fmt.Errorf("%s:%d: want each NAME value...", name, i+1)
+				return nil, fmt.Errorf("%s:%d: want each NAME and its values", name, i+1)
 			}
 			first, variable, values = i+1, fields[1], fields[2:]
 		}

@@ -88,7 +88,7 @@ kill replicator $NODE
 	for text, want := range map[string]string{
 		"nodes a\ndance":         `x:2: unknown verb "dance"`,
 		"schema <<END\nSELECT 1": "x:1: the text is not ended by a line END",
-		"each NODE\nnodes a":     "x:1: want each NAME value...",
+		"each NODE\nnodes a":     "x:1: want each NAME and its values",
 	} {
 		_, err := ParseStories("x", text)
 		require.EqualError(t, err, want)

@@ -17,7 +17,7 @@ type wire struct {
 	proxy *toxiproxy.Proxy
 }
 
-// wires are all ways of a federation, by dialling node and dialled node.
+// wires are all ways of a federation, by dialing node and dialed node.
 type wires map[[2]string]*wire
 
 func newWires(t testing.TB, nodes map[string]*Node) wires {

@@ -81,12 +81,12 @@ func candidates() map[int]string {
 	found := map[int]string{}
 	for _, pattern := range []string{
 		filepath.Join(cacheFolder(), "*", "bin"),
-		"/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin", distributionPattern,
+		"/usr/pgsql-*/bin", distributionPattern,
 	} {
 		folders, _ := filepath.Glob(pattern)
 		for _, folder := range folders {
 			parent := filepath.Base(filepath.Dir(folder))
-			major, err := strconv.Atoi(strings.TrimLeft(parent, "postgresql@-"))
+			major, err := strconv.Atoi(strings.TrimPrefix(parent, "pgsql-"))
 			if err == nil && isServer(folder) {
 				found[major] = folder
 			}

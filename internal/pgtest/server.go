@@ -69,9 +69,10 @@ func Major(major int) Option { return func(o *options) { o.major = major } }
 // Name names the server in folders and messages.
 func Name(name string) Option { return func(o *options) { o.name = name } }
 
-// How a server is stopped.
+// StopMode says how a server is stopped.
 type StopMode syscall.Signal
 
+// The ways of pg_ctl.
 const (
 	Smart     = StopMode(syscall.SIGTERM) // waits for sessions to end
 	Fast      = StopMode(syscall.SIGINT)  // ends sessions; waits for WAL senders to send all they have
