@@ -128,15 +128,16 @@ func Run(ctx context.Context, cfg Config, sink Sink, confirmed func() change.LSN
 		"confirmed", session.slot.Confirmed.String(), "pid", session.pid)
 
 	group, running := errgroup.WithContext(ctx)
-	stop := context.AfterFunc(running, func() { _ = session.conn.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
+	group.Go(func() error { // wakes the receiver
+		<-running.Done()
+		return session.conn.SetReadDeadline(time.Unix(1, 0))
+	})
 	group.Go(func() error { return receiver.run(running) })
 	group.Go(func() error { return reporter.run(running, receiver) })
 	group.Go(func() error { return newFeeder(queue, sink, progress, cfg).run(running) })
 	err = group.Wait()
 
-	// Alone with the connection again: a last confirmation and a goodbye, so
-	// that the slot is free at once.
+	// Alone with the connection again: a last confirmation and a goodbye.
 	reporter.finish()
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)

@@ -217,6 +217,9 @@ func (f *feeder) commit(ctx context.Context, end change.LSN) error {
 	if handed := change.LSN(f.progress.handed.Load()); end <= handed {
 		return fmt.Errorf("%w: a transaction ends at %s, after %s was handed over", ErrProtocol, end, handed)
 	}
+	if end <= f.begin.Final {
+		return fmt.Errorf("%w: a transaction ends at %s, its commit record begins at %s", ErrProtocol, end, f.begin.Final)
+	}
 	f.open = false
 	if !f.begun {
 		if f.dropped {

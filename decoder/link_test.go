@@ -70,7 +70,7 @@ func TestSilenceEndsCapture(t *testing.T) {
 	server := pgtest.Start(t)
 	s := newSite(t, server, "CREATE TABLE t (id int PRIMARY KEY)")
 	p := newPath(t, server)
-	const timeout = 400 * time.Millisecond
+	const timeout = 1500 * time.Millisecond
 	r := s.run(func(cfg *Config, _ *recorder) {
 		cfg.ConnString = p.through(t, cfg.ConnString)
 		cfg.ReceiveTimeout = timeout
@@ -78,7 +78,7 @@ func TestSilenceEndsCapture(t *testing.T) {
 	s.exec("INSERT INTO t VALUES (1)")
 	r.await(1)
 	idle := time.Now()
-	r.until(func() bool { return time.Since(idle) > 3*timeout })
+	r.until(func() bool { return time.Since(idle) > 2*timeout })
 
 	p.swallow.Store(true)
 	require.ErrorIs(t, r.wait(), ErrSilent)

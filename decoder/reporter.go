@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -120,14 +121,19 @@ func (r *reporter) write(b []byte, timeout time.Duration) error {
 	return nil
 }
 
-// finish says goodbye: a last status, then Terminate, which frees the slot at
-// once. Called when the other goroutines have ended.
+// finish says goodbye: a last status, then Terminate, and waits a moment for
+// the server to close, by which time the slot is free. Called when the other
+// goroutines have ended.
 func (r *reporter) finish() {
 	if r.broken {
 		return
 	}
 	_ = r.send(false, finishTimeout)
-	_ = r.write([]byte{'X', 0, 0, 0, 4}, finishTimeout)
+	if r.write([]byte{'X', 0, 0, 0, 4}, finishTimeout) != nil {
+		return
+	}
+	_ = r.conn.SetReadDeadline(time.Now().Add(finishTimeout))
+	_, _ = io.Copy(io.Discard, r.conn)
 }
 
 var postgresEpoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
