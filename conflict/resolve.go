@@ -9,9 +9,9 @@ const (
 	InsertExists            Kind = "insert_exists"             // a row with the new row's key is there
 	UpdateExists            Kind = "update_exists"             // a row with the updated row's new key is there
 	UpdateMissing           Kind = "update_missing"            // the row to update is not there
-	UpdateOriginDiffers     Kind = "update_origin_differs"     // reserved: the row to update was last written by another node
+	UpdateOriginDiffers     Kind = "update_origin_differs"     // the row to update is not as the origin saw it: somebody else wrote it
 	DeleteMissing           Kind = "delete_missing"            // the row to delete is not there
-	DeleteOriginDiffers     Kind = "delete_origin_differs"     // reserved: the row to delete was last written by another node
+	DeleteOriginDiffers     Kind = "delete_origin_differs"     // the row to delete is not as the origin saw it: somebody else wrote it
 	MultipleUniqueConflicts Kind = "multiple_unique_conflicts" // another unique or exclusion constraint is in the way
 	NotOwner                Kind = "not_owner"                 // the change is not by the row's owner
 	TruncateRefused         Kind = "truncate_refused"          // a TRUNCATE counts for its origin's rows alone
@@ -22,7 +22,7 @@ type Action string
 
 const (
 	Apply         Action = "apply"          // as its origin made it
-	Overwrite     Action = "overwrite"      // write the full new row over the one that is there
+	Overwrite     Action = "overwrite"      // do it to the row that is there, whatever is in it: an insert writes its full row over it
 	Displace      Action = "displace"       // delete the rows in the way, then apply
 	InsertInstead Action = "insert_instead" // insert the full new row where an update found none
 	Same          Action = "same"           // an equal row is there: leave it alone
@@ -35,8 +35,8 @@ const (
 // Clash is what applying an accepted change ran into at this database. The
 // zero Clash is none.
 type Clash struct {
-	// Kind is one of the kinds that a database can show: InsertExists,
-	// UpdateExists, UpdateMissing, DeleteMissing, MultipleUniqueConflicts.
+	// Kind is one that a database can show: not NotOwner, not TruncateRefused.
+	// The two origin_differs need a full old row to be seen.
 	Kind Kind
 	// Same (InsertExists): the row that is there equals the new one in every
 	// column.
@@ -83,7 +83,7 @@ func (r Rule) Resolve(v Verdict, clash Clash) (Resolution, error) {
 // shown reports whether a database can show a clash of this kind; "" is none.
 func (k Kind) shown() bool {
 	switch k {
-	case "", InsertExists, UpdateExists, UpdateMissing, DeleteMissing, MultipleUniqueConflicts:
+	case "", InsertExists, UpdateExists, UpdateMissing, UpdateOriginDiffers, DeleteMissing, DeleteOriginDiffers, MultipleUniqueConflicts:
 		return true
 	}
 	return false
@@ -115,6 +115,8 @@ func (r Rule) resolveOwned(v Verdict, clash Clash) Resolution {
 		}
 	case DeleteMissing:
 		action = Skip
+	case UpdateOriginDiffers, DeleteOriginDiffers:
+		action = Overwrite
 	}
 	return Resolution{action, clash.Kind, true}
 }

@@ -56,6 +56,8 @@ func TestResolve(t *testing.T) {
 		{"owner, row missing", static, owner, conflict.Clash{Kind: conflict.UpdateMissing, Complete: true}, "insert_instead, update_missing"},
 		{"owner, row missing and not all of it sent", static, owner, clash(conflict.UpdateMissing), "halt, update_missing"},
 		{"owner, row to delete missing", static, owner, clash(conflict.DeleteMissing), "skip, delete_missing"},
+		{"owner, the row to update is another's work", static, owner, clash(conflict.UpdateOriginDiffers), "overwrite, update_origin_differs"},
+		{"owner, the row to delete is another's work", static, owner, clash(conflict.DeleteOriginDiffers), "overwrite, delete_origin_differs"},
 		{"owner, another constraint", static, owner, clash(conflict.MultipleUniqueConflicts), "displace, multiple_unique_conflicts"},
 
 		{"by column, the row in the way is the origin's", byColumn, owner, clash(conflict.InsertExists, "east"), "overwrite, insert_exists"},
@@ -69,6 +71,8 @@ func TestResolve(t *testing.T) {
 		{"nobody's, new key exists", nobody, free, clash(conflict.UpdateExists), "halt, update_exists"},
 		{"nobody's, row missing", nobody, free, conflict.Clash{Kind: conflict.UpdateMissing, Complete: true}, "halt, update_missing"},
 		{"nobody's, row to delete missing", nobody, free, clash(conflict.DeleteMissing), "halt, delete_missing"},
+		{"nobody's, the row to update is another's work", nobody, free, clash(conflict.UpdateOriginDiffers), "halt, update_origin_differs"},
+		{"nobody's, the row to delete is another's work", nobody, free, clash(conflict.DeleteOriginDiffers), "halt, delete_origin_differs"},
 		{"nobody's, another constraint", nobody, free, clash(conflict.MultipleUniqueConflicts), "halt, multiple_unique_conflicts"},
 		{"a free row of a table by column", byColumn, free, clash(conflict.UpdateMissing), "halt, update_missing"},
 	} {
@@ -88,8 +92,8 @@ func TestResolve(t *testing.T) {
 
 func TestResolveIsTotal(t *testing.T) {
 	rules := compile(t, conflict.Spec{{Tables: []string{"a"}, Node: "east"}, {Tables: []string{"b"}, Column: "region"}})
-	known := []conflict.Kind{"", conflict.InsertExists, conflict.UpdateExists, conflict.UpdateMissing, conflict.DeleteMissing, conflict.MultipleUniqueConflicts}
-	unknown := []conflict.Kind{conflict.NotOwner, conflict.TruncateRefused, conflict.UpdateOriginDiffers, conflict.DeleteOriginDiffers, "of another version"}
+	known := []conflict.Kind{"", conflict.InsertExists, conflict.UpdateExists, conflict.UpdateMissing, conflict.DeleteMissing, conflict.MultipleUniqueConflicts, conflict.UpdateOriginDiffers, conflict.DeleteOriginDiffers}
+	unknown := []conflict.Kind{conflict.NotOwner, conflict.TruncateRefused, "of another version"}
 	verdicts := []conflict.Verdict{
 		{Accept: true, Origin: "east", Owner: "east"}, {Accept: true, Free: true, Origin: "east"},
 		{Kind: conflict.NotOwner, Origin: "east", Owner: "west"},
