@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pgfed/pgfed/internal/brokertest"
 	"github.com/pgfed/pgfed/internal/pgtest"
 	"github.com/pgfed/pgfed/internal/proctest"
 )
@@ -32,6 +33,9 @@ type Config struct {
 	// Supervised replicators are started again when they end by themselves,
 	// as every service manager would.
 	Supervised bool
+	// External puts all streams on one broker in a process of its own instead
+	// of one in every replicator.
+	External bool
 	// Idle makes New return before init and before any replicator runs; Init
 	// and Node.Start do the rest.
 	Idle bool
@@ -41,8 +45,9 @@ type Config struct {
 // the test's goroutine, unless they return an error.
 type Federation struct {
 	Config Config
-	Folder string // federation file, logs and stores
-	File   string // the federation file
+	Folder string              // federation file, logs and stores
+	File   string              // the federation file
+	Broker *brokertest.Process // nil unless External
 
 	t     testing.TB
 	nodes map[string]*Node
@@ -66,6 +71,9 @@ func New(t testing.TB, cfg Config) *Federation {
 		release(keep)
 	})
 	f := &Federation{Config: cfg, Folder: folder, File: filepath.Join(folder, "pgfed.yaml"), t: t, nodes: map[string]*Node{}}
+	if cfg.External {
+		f.Broker = brokertest.Start(t, brokertest.Options{})
+	}
 	for _, name := range cfg.Nodes {
 		f.nodes[name] = f.newNode(name)
 	}
@@ -97,6 +105,9 @@ func (f *Federation) newNode(name string) *Node {
 		DataDir: filepath.Join(f.Folder, name), LogFile: filepath.Join(f.Folder, name+".log"),
 		f: f, t: f.t,
 	}
+	if f.Broker != nil {
+		node.BrokerAddr = strings.TrimPrefix(f.Broker.URL(), "nats://")
+	}
 	f.t.Cleanup(node.finish)
 	return node
 }
@@ -105,8 +116,15 @@ func (f *Federation) newNode(name string) *Node {
 func (f *Federation) document() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "federation: test\nnodes:\n")
-	for _, node := range f.Nodes() {
-		fmt.Fprintf(&b, "  %s: {url: \"nats://%s\"}\n", node.Name, node.BrokerAddr)
+	for i, node := range f.Nodes() {
+		url := "nats://" + node.BrokerAddr
+		if f.Broker != nil { // every node has an address of its own, here a way to the one broker
+			url = f.wires.url(f.Config.Nodes[(i+1)%len(f.Config.Nodes)], node.Name)
+		}
+		fmt.Fprintf(&b, "  %s: {url: %q}\n", node.Name, url)
+	}
+	if f.Broker != nil {
+		fmt.Fprintf(&b, "broker: {mode: external, urls: [%q]}\n", f.Broker.URL())
 	}
 	tables := f.Config.Tables
 	if tables == "" {

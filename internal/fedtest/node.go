@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,7 +36,10 @@ type Node struct {
 
 	mu       sync.Mutex
 	run      *run // nil when nobody wants a replicator to run
+	standby  *run // a second instance that waits
 	restarts int  // by supervision
+
+	standbyHTTP string
 }
 
 // run is one life of a replicator process.
@@ -54,8 +59,10 @@ const (
 // arguments of this node's replicator.
 func (n *Node) arguments(http, broker string) []string {
 	arguments := []string{
-		"--config", n.f.File, "--node", n.Name, "--postgres", n.DB.URL(), "--data-dir", n.DataDir,
-		"--http", http, "--broker-listen", broker, "--log-level", "debug",
+		"--config", n.f.File, "--node", n.Name, "--postgres", n.DB.URL(), "--http", http, "--log-level", "debug",
+	}
+	if n.f.Broker == nil {
+		arguments = append(arguments, "--data-dir", n.DataDir, "--broker-listen", broker)
 	}
 	for _, peer := range n.f.Nodes() {
 		if peer != n {
@@ -308,6 +315,52 @@ func (n *Node) Second(within time.Duration) string {
 	return said.String()
 }
 
+// Standby starts a second replicator, which must find that there is a first one
+// and wait. It works with an external broker only.
+func (n *Node) Standby() {
+	n.t.Helper()
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(proctest.Port(n.t)))
+	second, err := n.process(n.arguments(address, ""), nil)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.standby, n.standbyHTTP = second, address
+	n.awaitRole(address, "standby", answerTimeout)
+}
+
+// TakeOver waits until the standby has become the active replicator after the
+// first one has gone; from then on it is the node's replicator.
+func (n *Node) TakeOver(within time.Duration) {
+	n.t.Helper()
+	if n.Running() || n.standby == nil {
+		n.t.Fatalf("%s needs a standby and no first replicator for somebody to take over", n.Name)
+	}
+	n.awaitRole(n.standbyHTTP, "active", within)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.run, n.standby, n.HTTPAddr = n.standby, nil, n.standbyHTTP
+}
+
+// awaitRole waits for what /readyz says.
+func (n *Node) awaitRole(address, role string, within time.Duration) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		body, err := get(ctx, "http://"+address+"/readyz")
+		if err == nil && strings.TrimSpace(string(body)) == role {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			n.t.Fatalf("the second replicator of %s is not %s within %s, but %q (%v)", n.Name, role, within, body, err)
+		case <-tick.C:
+		}
+	}
+}
+
 // Replctl runs replctl for this node and returns what it printed; it must
 // succeed.
 func (n *Node) Replctl(arguments ...string) string {
@@ -370,6 +423,10 @@ var disasters = regexp.MustCompile(`(?m)^(WARNING: DATA RACE|panic: |fatal error
 
 func (n *Node) finish() {
 	n.Kill()
+	if n.standby != nil {
+		_ = n.standby.cmd.Process.Kill()
+		<-n.standby.exited
+	}
 	log := n.Log()
 	if at := disasters.FindStringIndex(log); at != nil {
 		n.t.Errorf("the replicator of %s came to grief:\n%s", n.Name, log[at[0]:min(len(log), at[0]+6000)])

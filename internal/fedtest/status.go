@@ -17,21 +17,29 @@ import (
 var client = &http.Client{Timeout: 10 * time.Second}
 
 func (n *Node) get(ctx context.Context, path string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.HTTPAddr+path, nil)
+	body, err := get(ctx, "http://"+n.HTTPAddr+path)
 	if err != nil {
-		return nil, fmt.Errorf("ask %s for %s: %w", n.Name, path, err)
+		return body, fmt.Errorf("ask %s: %w", n.Name, err)
+	}
+	return body, nil
+}
+
+func get(ctx context.Context, url string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("ask %s for %s: %w", n.Name, path, err)
+		return nil, fmt.Errorf("send request: %w", err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, fmt.Errorf("read %s of %s: %w", path, n.Name, err)
+		return nil, fmt.Errorf("read %s: %w", url, err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return body, fmt.Errorf("ask %s for %s: %s: %s", n.Name, path, response.Status, strings.TrimSpace(string(body)))
+		return body, fmt.Errorf("get %s: %s: %s", url, response.Status, strings.TrimSpace(string(body)))
 	}
 	return body, nil
 }

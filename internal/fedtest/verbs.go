@@ -53,7 +53,8 @@ func init() {
 		"owner":    {"PATTERN NODE, or PATTERN column NAME [VALUE=NODE...], or PATTERN tables TABLE=NODE...", (*play).doOwner},
 		"schema":   {"[NODES] <<END, or schema FILE", (*play).doSchema},
 		"bank":     {"a table of accounts and a history for every node, for load and burst", (*play).doBank},
-		"start":    {"the federation, or: start replicator|postgres ALL|NODES", (*play).doStart},
+		"external": {"broker: one for all, in a process of its own", func(p *play) { p.words(1, 1); p.config.External = true }},
+		"start":    {"the federation, or: start replicator|postgres ALL|NODES, or: start broker", (*play).doStart},
 		// What users do.
 		"exec":       {"NODE SQL, or exec NODE <<END", func(p *play) { node, sql := p.nodeAndSQL(); node.Exec(sql) }},
 		"exec-fails": {"NODE SQL: and the server must refuse it", (*play).doExecFails},
@@ -62,9 +63,9 @@ func init() {
 		"unload":     {"end every load, and hold the watch to account", (*play).doUnload},
 		"await-load": {"N: until every load has made that many transfers from now on [within D]", (*play).doAwaitLoad},
 		// What goes wrong.
-		"kill":      {"replicator|postgres ALL|NODES: with SIGKILL", (*play).doKill},
-		"stop":      {"replicator|postgres ALL|NODES: cleanly", (*play).doStop},
-		"restart":   {"replicator|postgres ALL|NODES: cleanly", (*play).doRestart},
+		"kill":      {"replicator|postgres ALL|NODES, or kill broker: with SIGKILL", (*play).doKill},
+		"stop":      {"replicator|postgres ALL|NODES, or stop broker: cleanly", (*play).doStop},
+		"restart":   {"replicator|postgres ALL|NODES, or restart broker: cleanly", (*play).doRestart},
 		"crash":     {"NODE at POINT[:N]: restart the replicator, it kills itself there", (*play).doCrash},
 		"crashed":   {"NODE: wait until it has, then start it again", (*play).doCrashed},
 		"partition": {"NODE [NODE]: nothing crosses, nobody is told", func(p *play) { p.pair((*Federation).Partition) }},
@@ -74,6 +75,8 @@ func init() {
 		"lose":      {"store NODE: the broker's disk", func(p *play) { p.store((*Node).LoseStore) }},
 		"save":      {"store NODE", func(p *play) { p.store((*Node).SaveStore) }},
 		"restore":   {"store NODE: as it was saved", func(p *play) { p.store((*Node).RestoreStore) }},
+		"standby":   {"NODE: a second replicator, which must wait", func(p *play) { p.federation().Node(p.words(1, 1)[0]).Standby() }},
+		"take-over": {"NODE [within D]: the standby becomes the replicator", (*play).doTakeOver},
 		"second":    {"NODE refused TEXT: a second replicator ends, saying TEXT", (*play).doSecond},
 		// What must be true.
 		"converge":         {"[within D] [on NODES] [tables NAMES]: all equal, nobody behind", (*play).doConverge},
@@ -249,15 +252,19 @@ func (p *play) doBank() {
 
 func (p *play) doStart() {
 	if p.step.Rest != "" {
-		p.each((*Node).Start, (*pgtest.Server).Start)
+		p.each((*Node).Start, (*pgtest.Server).Start, func() { p.f.Broker.Restart() })
 		return
 	}
 	p.f = New(p.T, p.config)
 }
 
-func (p *play) each(replicator func(*Node), postgres func(*pgtest.Server)) {
+func (p *play) each(replicator func(*Node), postgres func(*pgtest.Server), broker func()) {
 	p.Helper()
-	words := p.words(2, 10)
+	words := p.words(1, 10)
+	if words[0] == "broker" {
+		broker()
+		return
+	}
 	for _, node := range p.nodes(words[1:]) {
 		switch words[0] {
 		case "replicator", "replicators":
@@ -270,13 +277,22 @@ func (p *play) each(replicator func(*Node), postgres func(*pgtest.Server)) {
 	}
 }
 
-func (p *play) doKill() { p.each((*Node).Kill, (*pgtest.Server).Kill9) }
-
-func (p *play) doStop() {
-	p.each((*Node).Stop, func(s *pgtest.Server) { s.Stop() })
+func (p *play) doKill() {
+	p.each((*Node).Kill, (*pgtest.Server).Kill9, func() { p.f.Broker.Kill9() })
 }
 
-func (p *play) doRestart() { p.each((*Node).Restart, (*pgtest.Server).Restart) }
+func (p *play) doStop() {
+	p.each((*Node).Stop, func(s *pgtest.Server) { s.Stop() }, func() { p.f.Broker.Stop() })
+}
+
+func (p *play) doRestart() {
+	p.each((*Node).Restart, (*pgtest.Server).Restart, func() { p.f.Broker.Restart() })
+}
+
+func (p *play) doTakeOver() {
+	line, d := p.takeWithin(p.step.Rest)
+	p.federation().Node(line).TakeOver(d)
+}
 
 func (p *play) doExecFails() {
 	node, sql := p.nodeAndSQL()
