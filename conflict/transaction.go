@@ -54,10 +54,16 @@ type Transaction struct {
 	family func(schema, table string) Family
 
 	tables  map[tableName]*familyTable
-	waiting map[moveKey]Verdict // deletes of owned rows that may be half a move
-	direct  *Verdict            // of the delete whose insert is the next change
-	held    *change.Change      // a copy of the last delete of a piece: what follows decides about it
+	waiting map[moveKey]half // deletes of owned rows that may be half a move
+	direct  *half            // the delete whose insert is the next change
+	held    *change.Change   // a copy of the last delete of a piece: what follows decides about it
 	judged  []Judged
+}
+
+// half is what a delete leaves for its insert to know.
+type half struct {
+	owner   string // of the row before the move
+	refused bool
 }
 
 // NewTransaction begins a source transaction by origin. A nil family means
@@ -67,14 +73,14 @@ func NewTransaction(rules *Rules, origin string, family func(schema, table strin
 	return &Transaction{
 		rules: rules, origin: origin, family: family,
 		tables:  make(map[tableName]*familyTable),
-		waiting: make(map[moveKey]Verdict),
+		waiting: make(map[moveKey]half),
 	}
 }
 
 // Reset forgets the transaction, finished or not, and begins another one.
 func (t *Transaction) Reset() {
 	if len(t.waiting) > 0 {
-		t.waiting = make(map[moveKey]Verdict)
+		t.waiting = make(map[moveKey]half)
 	}
 	t.direct, t.held = nil, nil
 }
@@ -161,7 +167,7 @@ func (t *Transaction) judgeDelete(table *familyTable, c, next *change.Change, v 
 		v = insert
 		v.Handover = true
 	}
-	t.direct = &v
+	t.direct = &half{v.Owner, !v.Accept}
 	return v, nil
 }
 
@@ -171,16 +177,16 @@ func (t *Transaction) remember(key moveKey, v Verdict) {
 		return
 	}
 	if _, again := t.waiting[key]; again || len(t.waiting) < maxRemembered {
-		t.waiting[key] = v
+		t.waiting[key] = half{v.Owner, !v.Accept}
 	}
 }
 
 // judgeInsert gives the insert the verdict of the delete that it completes.
 func (t *Transaction) judgeInsert(table *familyTable, c *change.Change, v Verdict) (Verdict, error) {
-	var half Verdict
+	var first half
 	switch {
 	case t.direct != nil:
-		half, t.direct = *t.direct, nil
+		first, t.direct = *t.direct, nil
 	case len(t.waiting) == 0:
 		return v, nil
 	default:
@@ -188,16 +194,18 @@ func (t *Transaction) judgeInsert(table *familyTable, c *change.Change, v Verdic
 		if err != nil || !found {
 			return v, err
 		}
-		if half, found = t.waiting[key]; !found {
+		if first, found = t.waiting[key]; !found {
 			return v, nil
 		}
 		delete(t.waiting, key)
 	}
-	if half.Accept && v.Accept && !v.Free {
+	switch {
+	case first.refused:
+		return Verdict{Kind: NotOwner, Origin: t.origin, Owner: first.owner, Handover: true}, nil
+	case v.Accept && !v.Free:
 		return v, nil // both count by themselves
 	}
-	half.Handover = true
-	return half, nil
+	return Verdict{Accept: true, Origin: t.origin, Owner: first.owner, Handover: true}, nil
 }
 
 func (t *Transaction) judgeTruncate(c *change.Change) error {
