@@ -139,6 +139,7 @@ func Run(ctx context.Context, cfg Config, sink Sink, confirmed func() change.LSN
 
 	// Alone with the connection again: a last confirmation and a goodbye.
 	reporter.finish()
+	cfg.Metrics.queueBytes.Set(0)
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
