@@ -177,10 +177,10 @@ func TestWaitNamesWhatIsMissing(t *testing.T) {
 	require.Equal(t, []string{"central", "west"}, wait.Missing)
 
 	reason := errors.New("the federation is over")
-	cancelled, end := context.WithCancelCause(t.Context())
+	over, end := context.WithCancelCause(t.Context())
 	end(reason)
-	require.ErrorIs(t, f.Wait(cancelled, change.Vector{"central": at(2, 1)}, ""), reason)
-	require.NoError(t, f.Wait(cancelled, change.Vector{"west": at(1, 100)}, ""), "what is there needs no wait")
+	require.ErrorIs(t, f.Wait(over, change.Vector{"central": at(2, 1)}, ""), reason)
+	require.NoError(t, f.Wait(over, change.Vector{"west": at(1, 100)}, ""), "what is there needs no wait")
 }
 
 func TestReady(t *testing.T) {

@@ -5,6 +5,7 @@ import "fmt"
 // Kind names what happened to a change, in Postgres's terms where it has one.
 type Kind string
 
+// The kinds, as they stand on record.
 const (
 	InsertExists            Kind = "insert_exists"             // a row with the new row's key is there
 	UpdateExists            Kind = "update_exists"             // a row with the updated row's new key is there
@@ -20,6 +21,7 @@ const (
 // Action is what becomes of a change. Its text is the resolution on record.
 type Action string
 
+// The actions, as they stand on record.
 const (
 	Apply         Action = "apply"          // as its origin made it
 	Overwrite     Action = "overwrite"      // do it to the row that is there, whatever is in it: an insert writes its full row over it

@@ -51,6 +51,7 @@ type tableName struct{ schema, name string }
 // RuleKind says how a table's rows get their owner.
 type RuleKind uint8
 
+// The kinds of rules.
 const (
 	Unowned  RuleKind = iota // no rule matches: every node may write, a clash is decided by the policy
 	Unlisted                 // matched by a rule by table that does not list it: nobody's, as Unowned
