@@ -1,0 +1,222 @@
+package applier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgfed/pgfed/conflict"
+)
+
+// target is a table as the local catalog describes it.
+type target struct {
+	oid     uint32
+	kind    byte // pg_class.relkind
+	quoted  string
+	columns []targetColumn
+	indexes []targetIndex
+	family  conflict.Family
+}
+
+type targetColumn struct {
+	name       string
+	quoted     string
+	typeOID    uint32
+	typeName   string
+	notNull    bool
+	generated  bool   // stored or virtual: never written
+	expression string // of a generated column
+	always     bool   // GENERATED ALWAYS AS IDENTITY: insert only, never updated
+}
+
+// targetIndex is a unique index or an exclusion constraint: what can stand in
+// a row's way, and how a row is found.
+type targetIndex struct {
+	oid       uint32
+	name      string
+	primary   bool
+	exclusion bool
+	deferred  bool // DEFERRABLE: replica sessions do not enforce it
+	predicate string
+	nullsSame bool // NULLS NOT DISTINCT
+	keys      []targetIndexKey
+}
+
+type targetIndexKey struct {
+	column     int    // in target.columns, -1 for an expression
+	expression string // a quoted column name or an expression over the table's columns
+	operator   string // equality, or the exclusion operator: OPERATOR(schema.name)
+	collation  string // COLLATE clause where the index differs from the column, else ""
+}
+
+// identifies reports whether the index tells rows apart by columns alone.
+func (x *targetIndex) identifies(columns []targetColumn) bool {
+	if x.exclusion || x.predicate != "" || x.deferred {
+		return false
+	}
+	for _, key := range x.keys {
+		if key.column < 0 || key.operator == "" || !columns[key.column].notNull && !x.nullsSame {
+			return false
+		}
+	}
+	return len(x.keys) > 0
+}
+
+var errNoTable = errors.New("no such table")
+
+// readTarget reads a table's description. errNoTable if there is none.
+func readTarget(ctx context.Context, conn *pgx.Conn, schema, name string) (*target, error) {
+	t := &target{quoted: pgx.Identifier{schema, name}.Sanitize()}
+	var kind string
+	err := conn.QueryRow(ctx, `SELECT c.oid, c.relkind::text
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = $1 AND c.relname = $2`, schema, name).Scan(&t.oid, &kind)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, errNoTable
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the description of %s.%s: %w", schema, name, err)
+	}
+	t.kind = kind[0]
+	if err := t.readColumns(ctx, conn); err != nil {
+		return nil, fmt.Errorf("read the columns of %s.%s: %w", schema, name, err)
+	}
+	if err := t.readIndexes(ctx, conn); err != nil {
+		return nil, fmt.Errorf("read the indexes of %s.%s: %w", schema, name, err)
+	}
+	if err := t.readFamily(ctx, conn); err != nil {
+		return nil, fmt.Errorf("read the partitions around %s.%s: %w", schema, name, err)
+	}
+	return t, nil
+}
+
+func (t *target) readColumns(ctx context.Context, conn *pgx.Conn) error {
+	rows, err := conn.Query(ctx, `SELECT a.attname::text, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated <> '',
+			a.attidentity = 'a',
+			coalesce(CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END, '')
+		FROM pg_catalog.pg_attribute a
+		LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+		WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
+		ORDER BY a.attnum`, t.oid)
+	if err != nil {
+		return err
+	}
+	var c targetColumn
+	fields := []any{&c.name, &c.typeOID, &c.typeName, &c.notNull, &c.generated, &c.always, &c.expression}
+	_, err = pgx.ForEachRow(rows, fields, func() error {
+		c.quoted = pgx.Identifier{c.name}.Sanitize()
+		t.columns = append(t.columns, c)
+		return nil
+	})
+	return err
+}
+
+// indexKeys is one row per key column of every unique index and exclusion
+// constraint. The equality operator is that of the index's operator family, by
+// its qualified name: with an empty search_path a bare = would miss the
+// operators of extension types. indnullsnotdistinct exists from 15 on.
+const indexKeys = `SELECT i.indexrelid, ic.relname::text, i.indisprimary, i.indisexclusion OR x.conexclop IS NOT NULL,
+		NOT i.indimmediate,
+		coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), ''),
+		coalesce((pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct')::bool, false),
+		i.indkey[k.n - 1]::int4,
+		pg_catalog.pg_get_indexdef(i.indexrelid, k.n, false),
+		coalesce((SELECT pg_catalog.format('OPERATOR(%I.%s)', n.nspname, o.oprname)
+			FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
+			WHERE o.oid = coalesce(x.conexclop[k.n], eq.amopopr)), ''),
+		coalesce((SELECT pg_catalog.format('COLLATE %I.%I', n.nspname, l.collname)
+			FROM pg_catalog.pg_collation l JOIN pg_catalog.pg_namespace n ON n.oid = l.collnamespace
+			LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.n - 1]
+			WHERE l.oid = i.indcollation[k.n - 1] AND a.attcollation IS DISTINCT FROM l.oid), '')
+	FROM pg_catalog.pg_index i
+	JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
+	CROSS JOIN LATERAL pg_catalog.generate_series(1, i.indnkeyatts::int4) AS k(n)
+	JOIN pg_catalog.pg_opclass oc ON oc.oid = i.indclass[k.n - 1]
+	LEFT JOIN pg_catalog.pg_amop eq ON eq.amopfamily = oc.opcfamily AND eq.amoplefttype = oc.opcintype
+		AND eq.amoprighttype = oc.opcintype AND eq.amopstrategy = 3 AND ic.relam = 403
+	LEFT JOIN pg_catalog.pg_constraint x ON x.conindid = i.indexrelid AND x.conrelid = i.indrelid
+		AND x.contype IN ('p', 'u', 'x') AND x.conexclop IS NOT NULL
+	WHERE i.indrelid = $1::oid AND i.indisvalid AND (i.indisunique OR i.indisexclusion)
+	ORDER BY NOT i.indisprimary, i.indexrelid, k.n`
+
+func (t *target) readIndexes(ctx context.Context, conn *pgx.Conn) error {
+	numbers, err := t.attributeNumbers(ctx, conn)
+	if err != nil {
+		return err
+	}
+	rows, err := conn.Query(ctx, indexKeys, t.oid)
+	if err != nil {
+		return err
+	}
+	var x targetIndex
+	var key targetIndexKey
+	var number int32
+	fields := []any{
+		&x.oid, &x.name, &x.primary, &x.exclusion, &x.deferred, &x.predicate, &x.nullsSame,
+		&number, &key.expression, &key.operator, &key.collation,
+	}
+	_, err = pgx.ForEachRow(rows, fields, func() error {
+		if last := len(t.indexes) - 1; last < 0 || t.indexes[last].oid != x.oid {
+			t.indexes = append(t.indexes, x)
+		}
+		key.column = -1
+		if at, found := numbers[number]; found {
+			key.column, key.expression = at, t.columns[at].quoted
+		}
+		last := &t.indexes[len(t.indexes)-1]
+		last.keys = append(last.keys, key)
+		return nil
+	})
+	return err
+}
+
+func (t *target) attributeNumbers(ctx context.Context, conn *pgx.Conn) (map[int32]int, error) {
+	rows, err := conn.Query(ctx, `SELECT a.attnum::int4 FROM pg_catalog.pg_attribute a
+		WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`, t.oid)
+	if err != nil {
+		return nil, err
+	}
+	numbers := make(map[int32]int)
+	var number int32
+	_, err = pgx.ForEachRow(rows, []any{&number}, func() error {
+		numbers[number] = len(numbers)
+		return nil
+	})
+	return numbers, err
+}
+
+// column finds a column by name, -1 if there is none.
+func (t *target) column(name string) int {
+	for i := range t.columns {
+		if t.columns[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// readFamily finds a partition's root, and its primary key without the columns
+// that choose the partition.
+func (t *target) readFamily(ctx context.Context, conn *pgx.Conn) error {
+	var key []string
+	err := conn.QueryRow(ctx, `SELECT n.nspname || '.' || c.relname, ARRAY(
+			SELECT a.attname::text
+			FROM pg_catalog.pg_index i
+			JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])
+			WHERE i.indrelid = $1::oid AND i.indisprimary AND a.attname NOT IN (
+				SELECT b.attname FROM pg_catalog.pg_partition_ancestors($1::oid::regclass) AS p(oid)
+				JOIN pg_catalog.pg_partitioned_table k ON k.partrelid = p.oid
+				JOIN pg_catalog.pg_attribute b ON b.attrelid = p.oid AND b.attnum = ANY (k.partattrs::int2[]))
+			ORDER BY a.attname)
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.oid = pg_catalog.pg_partition_root($1::oid::regclass) AND c.oid <> $1::oid`, t.oid).Scan(&t.family.Root, &key)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if len(key) > 0 {
+		t.family.Key = key
+	}
+	return err
+}

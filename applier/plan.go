@@ -1,0 +1,226 @@
+package applier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pgfed/pgfed/conflict"
+	"github.com/pgfed/pgfed/internal/change"
+)
+
+// plan is how changes of one table, as its origin describes it, are written
+// to the table of the same name here.
+type plan struct {
+	source  *change.Table
+	target  *target
+	columns []int // for each column of source its place in target.columns; -1: generated here, never written
+
+	key      []match // finds the row by the origin's key; nil under full and for tables without identity
+	full     bool    // REPLICA IDENTITY FULL: the whole old row finds the row
+	keyIndex uint32  // of key or pk
+	pk       []match // under full: an index of ours that finds the row faster
+	rule     conflict.Rule
+
+	// deferred are the constraints that a replica session does not enforce:
+	// the exact path looks itself.
+	deferred []*targetIndex
+
+	insert   *statement
+	variants map[string]*statement // updates and deletes, by shape
+}
+
+// match says that a column of the row equals a column of the origin's tuple.
+type match struct {
+	source    int // in source.Columns
+	column    int // in target.columns
+	operator  string
+	collation string
+}
+
+// tableName is a key without allocation.
+type tableName struct{ schema, name string }
+
+// plans holds one plan per table: the one for the description seen last.
+type plans struct {
+	byName   map[tableName]*plan
+	included func(schema, table string) bool
+	families map[tableName]conflict.Family
+}
+
+func newPlans(included func(schema, table string) bool) *plans {
+	return &plans{byName: make(map[tableName]*plan), included: included, families: make(map[tableName]conflict.Family)}
+}
+
+// family serves conflict.Transaction, which asks about planned tables only.
+func (ps *plans) family(schema, table string) conflict.Family {
+	return ps.families[tableName{schema, table}]
+}
+
+// cached returns the plan for a table described so, nil if there is none.
+func (ps *plans) cached(t *change.Table) *plan {
+	p := ps.byName[tableName{t.Schema, t.Name}]
+	if p == nil || p.source != t && !sameShape(p.source, t) {
+		return nil
+	}
+	p.source = t
+	return p
+}
+
+// sameShape: types are the origin's affair, names and keys are ours.
+func sameShape(a, b *change.Table) bool {
+	return a.Identity == b.Identity && slices.EqualFunc(a.Columns, b.Columns, func(x, y change.Column) bool {
+		return x.Name == y.Name && x.Key == y.Key
+	})
+}
+
+// plan returns the plan for a table, reading the local catalog if the table
+// is described so for the first time. A *Halt says what is missing here; it is
+// not remembered, so a table made meanwhile is found at the next try.
+func (a *Applier) plan(ctx context.Context, t *change.Table) (*plan, error) {
+	if p := a.plans.cached(t); p != nil {
+		return p, nil
+	}
+	return a.replan(ctx, t)
+}
+
+// replan reads the catalog whatever is known.
+func (a *Applier) replan(ctx context.Context, t *change.Table) (*plan, error) {
+	name := tableName{t.Schema, t.Name}
+	if old := a.plans.byName[name]; old != nil {
+		a.statements.discard(old)
+		delete(a.plans.byName, name)
+	}
+	if a.plans.included != nil && !a.plans.included(t.Schema, t.Name) {
+		return nil, lasting(CodeNotIncluded, t.String(), "use one federation file at every node",
+			"the origin sends the table but this node's federation file does not include it")
+	}
+	local, err := readTarget(ctx, a.conn, t.Schema, t.Name)
+	if errors.Is(err, errNoTable) {
+		return nil, lasting(CodeMissingTable, t.String(), "create the table; applying resumes by itself",
+			"the table does not exist here")
+	}
+	if err != nil {
+		return nil, err
+	}
+	p, err := buildPlan(t, local)
+	if err != nil {
+		return nil, err
+	}
+	p.rule = a.Rules.For(t.Schema, t.Name)
+	a.plans.byName[name] = p
+	if !sameFamily(a.plans.families[name], local.family) && a.open == nil {
+		a.judge = nil // it remembers families
+	}
+	a.plans.families[name] = local.family
+	return p, nil
+}
+
+func sameFamily(f, g conflict.Family) bool { return f.Root == g.Root && slices.Equal(f.Key, g.Key) }
+
+// buildPlan matches the origin's columns with ours by name and chooses how
+// rows are found.
+func buildPlan(t *change.Table, local *target) (*plan, error) {
+	if local.kind != 'r' {
+		return nil, lasting(CodeTableKind, t.String(), "make it an ordinary table, or a partition as at its origin",
+			"it is %s here and an ordinary table at its origin", kindName(local.kind))
+	}
+	p := &plan{source: t, target: local, columns: make([]int, len(t.Columns)), variants: make(map[string]*statement)}
+	var missing []string
+	for i, c := range t.Columns {
+		at := local.column(c.Name)
+		if at < 0 {
+			missing = append(missing, c.Name)
+			continue
+		}
+		if local.columns[at].generated {
+			at = -1
+		}
+		p.columns[i] = at
+	}
+	if missing != nil {
+		return nil, lasting(CodeMissingColumn, t.String(), "add what is missing; applying resumes by itself",
+			"missing here: column %s", strings.Join(missing, ", "))
+	}
+	p.full = t.Identity == change.IdentityFull
+	if p.full {
+		p.pk = p.bestIndex(func(int) bool { return true })
+	} else {
+		p.key = p.keyMatches()
+	}
+	p.insert = p.buildInsert()
+	for i := range local.indexes {
+		if local.indexes[i].deferred {
+			p.deferred = append(p.deferred, &local.indexes[i])
+		}
+	}
+	return p, nil
+}
+
+func kindName(kind byte) string {
+	switch kind {
+	case 'p':
+		return "a partitioned table"
+	case 'v':
+		return "a view"
+	case 'm':
+		return "a materialized view"
+	case 'f':
+		return "a foreign table"
+	}
+	return fmt.Sprintf("a relation of kind %q", kind)
+}
+
+// bestIndex returns the matches of an index that identifies rows by columns
+// which the origin sends and allow accepts: the primary key if possible.
+func (p *plan) bestIndex(allow func(source int) bool) []match {
+	for i := range p.target.indexes {
+		x := &p.target.indexes[i]
+		if !x.identifies(p.target.columns) {
+			continue
+		}
+		var matches []match
+		for _, key := range x.keys {
+			at := slices.Index(p.columns, key.column)
+			if at < 0 || !allow(at) {
+				matches = nil
+				break
+			}
+			matches = append(matches, match{source: at, column: key.column, operator: key.operator, collation: key.collation})
+		}
+		if matches != nil {
+			p.keyIndex = x.oid
+			return matches
+		}
+	}
+	return nil
+}
+
+// keyMatches: an index here over the origin's key columns or some of them,
+// and the rest of them compared as text. Nil when there is none: then updates
+// and deletes halt.
+func (p *plan) keyMatches() []match {
+	matches := p.bestIndex(func(source int) bool { return p.source.Columns[source].Key })
+	if matches == nil {
+		return nil
+	}
+	for i, c := range p.source.Columns {
+		found := slices.ContainsFunc(matches, func(m match) bool { return m.source == i })
+		if c.Key && !found && p.columns[i] >= 0 {
+			matches = append(matches, match{source: i, column: p.columns[i]})
+		}
+	}
+	return matches
+}
+
+// findable reports, as a *Halt, why updates and deletes of the table cannot
+// find their row.
+func (p *plan) findable() error {
+	if p.full || p.key != nil {
+		return nil
+	}
+	return lasting(CodeNoKey, p.source.String(), "give the table the primary key it has at its origin; applying resumes by itself",
+		"no primary key or unique index over NOT NULL columns here covers the origin's replica identity")
+}
