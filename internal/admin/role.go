@@ -35,45 +35,67 @@ func (p *planner) role(ctx context.Context) error {
 	if p.Role == "" {
 		return nil
 	}
-	tables, err := catalog.ReadTables(ctx, p.q, p.Federation)
+	gap, err := p.roleGap(ctx)
 	if err != nil {
 		return err
+	}
+	if gap.Superuser {
+		p.warn("role %s is a superuser already and needs no grants", p.Role)
+	}
+	if !gap.Exists {
+		p.warn("role %s has no password; give it one with \\password %s or let it log in with a certificate", p.Role, p.Role)
+	}
+	if len(gap.Statements) > 0 {
+		p.add(Step{Title: "The replicator's role: what it needs and no more", Transaction: true, Statements: gap.Statements})
+	}
+	return nil
+}
+
+// RoleGap is what a role lacks to serve the replicator.
+type RoleGap struct {
+	Exists     bool
+	Superuser  bool
+	Statements []string // that would give it the rest; none when it suffices
+}
+
+// ReadRoleGap compares the role of the options with what the replicator needs.
+func ReadRoleGap(ctx context.Context, q Querier, o Options) (RoleGap, error) {
+	return (&planner{Options: o, q: q}).roleGap(ctx)
+}
+
+func (p *planner) roleGap(ctx context.Context) (RoleGap, error) {
+	var gap RoleGap
+	tables, err := catalog.ReadTables(ctx, p.q, p.Federation)
+	if err != nil {
+		return gap, err
 	}
 	needs := roleNeeds{tables: tables.Selected()}
 	for _, t := range needs.tables {
 		needs.bypass = needs.bypass || t.RowSecurity
 	}
-	var exists, super, login, replication, bypass bool
+	var login, replication, bypass bool
 	err = p.q.QueryRow(ctx, `SELECT count(*) > 0, coalesce(bool_or(rolsuper), false), coalesce(bool_or(rolcanlogin), false),
 	       coalesce(bool_or(rolreplication), false), coalesce(bool_or(rolbypassrls), false) FROM pg_roles WHERE rolname = $1`, p.Role).
-		Scan(&exists, &super, &login, &replication, &bypass)
+		Scan(&gap.Exists, &gap.Superuser, &login, &replication, &bypass)
 	if err != nil {
-		return fmt.Errorf("read role %s: %w", p.Role, err)
+		return gap, fmt.Errorf("read role %s: %w", p.Role, err)
 	}
-	if super {
-		p.warn("role %s is a superuser already and needs no grants", p.Role)
-		return nil
+	if gap.Superuser {
+		return gap, nil
 	}
 	attributes := []string{"LOGIN", "REPLICATION"}
 	if needs.bypass {
 		attributes = append(attributes, "BYPASSRLS")
 	}
-	var statements []string
 	switch {
-	case !exists:
-		statements = append(statements, "CREATE ROLE "+identifier(p.Role)+" "+strings.Join(attributes, " "))
-		p.warn("role %s has no password; give it one with \\password %s or let it log in with a certificate", p.Role, p.Role)
+	case !gap.Exists:
+		gap.Statements = append(gap.Statements, "CREATE ROLE "+identifier(p.Role)+" "+strings.Join(attributes, " "))
 	case !login || !replication || needs.bypass && !bypass:
-		statements = append(statements, "ALTER ROLE "+identifier(p.Role)+" "+strings.Join(attributes, " "))
+		gap.Statements = append(gap.Statements, "ALTER ROLE "+identifier(p.Role)+" "+strings.Join(attributes, " "))
 	}
-	grants, err := p.missingGrants(ctx, exists, needs)
-	if err != nil {
-		return err
-	}
-	if statements = append(statements, grants...); len(statements) > 0 {
-		p.add(Step{Title: "The replicator's role: what it needs and no more", Transaction: true, Statements: statements})
-	}
-	return nil
+	grants, err := p.missingGrants(ctx, gap.Exists, needs)
+	gap.Statements = append(gap.Statements, grants...)
+	return gap, err
 }
 
 type roleNeeds struct {
