@@ -148,11 +148,15 @@ func indent(text string) string {
 	return "  " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
 }
 
+// Role is what replicators are in the databases: an ordinary role with no more
+// than init gives it.
+const Role = "pgfed_replicator"
+
 // Init prepares every node's database, as a person would.
 func (f *Federation) Init() {
 	f.t.Helper()
 	for _, node := range f.Nodes() {
-		node.Replctl("init", "--yes")
+		node.Replctl("init", "--yes", "--role", Role)
 	}
 }
 

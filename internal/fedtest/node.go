@@ -59,7 +59,7 @@ const (
 // arguments of this node's replicator.
 func (n *Node) arguments(http, broker string) []string {
 	arguments := []string{
-		"--config", n.f.File, "--node", n.Name, "--postgres", n.DB.URL(), "--http", http, "--log-level", "debug",
+		"--config", n.f.File, "--node", n.Name, "--postgres", n.DB.URLAs(Role), "--http", http, "--log-level", "debug",
 	}
 	if n.f.Broker == nil {
 		arguments = append(arguments, "--data-dir", n.DataDir, "--broker-listen", broker)

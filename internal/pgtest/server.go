@@ -275,12 +275,17 @@ func (s *Server) Kill9() {
 // URL is a superuser's connection string, to the database postgres if none is
 // named.
 func (s *Server) URL(database ...string) string {
+	return s.URLAs("postgres", database...)
+}
+
+// URLAs is URL for another role; no role has a password.
+func (s *Server) URLAs(role string, database ...string) string {
 	name := "postgres"
 	if len(database) > 0 {
 		name = database[0]
 	}
 	u := url.URL{
-		Scheme: "postgres", User: url.User("postgres"),
+		Scheme: "postgres", User: url.User(role),
 		Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port)), Path: "/" + name, RawQuery: "sslmode=disable",
 	}
 	return u.String()
