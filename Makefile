@@ -25,7 +25,7 @@ setup: ## install what tests and demo need (Debian packages), quick when present
 
 .PHONY: build
 build: ## bin/replicator and bin/replctl, static
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/ ./cmd/...
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/ ./cmd/...
 
 .PHONY: demo
 demo: setup ## three databases, three replicators, one minute

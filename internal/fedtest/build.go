@@ -24,7 +24,7 @@ var programs = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	build := exec.Command("go", "build", "-race", "-tags", "crashpoints", "-o", folder, "./cmd/replicator", "./cmd/replctl")
+	build := exec.Command("go", "build", "-buildvcs=false", "-race", "-tags", "crashpoints", "-o", folder, "./cmd/replicator", "./cmd/replctl")
 	build.Dir = strings.TrimSpace(string(module))
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the programs: %w\n%s", err, out)
