@@ -21,6 +21,7 @@ func TestCapture(t *testing.T) {
 		"transactions arrive whole in commit order":        commitOrder,
 		"a rolled back savepoint leaves no trace":          savepoint,
 		"our own applies are dropped, other origins pass":  origins,
+		"the server may filter by origin, from 16 on":      serverFilter,
 		"a table may change in mid-stream":                 tableChanges,
 		"unchanged toasted values are marked":              unchangedToast,
 		"images follow the replica identity":               identities,
@@ -106,6 +107,19 @@ func origins(t *testing.T, server *pgtest.Server) {
 	defer r.mu.Unlock()
 	require.Positive(t, r.idles)
 	require.Same(t, r.tables[0], r.tables[1])
+}
+
+func serverFilter(t *testing.T, server *pgtest.Server) {
+	s := newSite(t, server, "CREATE TABLE t (id int PRIMARY KEY)")
+	s.exec("SELECT pg_replication_origin_create('filtered')")
+	r := s.run(func(cfg *Config, _ *recorder) { cfg.ServerFilter = true })
+	s.exec("SELECT pg_replication_origin_session_setup('filtered')", "INSERT INTO t VALUES (1)",
+		"SELECT pg_replication_origin_session_reset()", "INSERT INTO t VALUES (2)")
+	want := [][]string{{"I public.t (1)"}, {"I public.t (2)"}}
+	if server.Major >= 16 {
+		want = want[1:]
+	}
+	require.Equal(t, want, texts(r.await(len(want))))
 }
 
 func tableChanges(t *testing.T, server *pgtest.Server) {
