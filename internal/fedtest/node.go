@@ -316,16 +316,22 @@ func (n *Node) Second(within time.Duration) string {
 }
 
 // Standby starts a second replicator, which must find that there is a first one
-// and wait. It works with an external broker only.
+// and wait. With embedded brokers it gets a data folder of its own, and what it
+// could take over is not where peers look for it.
 func (n *Node) Standby() {
 	n.t.Helper()
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(proctest.Port(n.t)))
-	second, err := n.process(n.arguments(address, ""), nil)
+	address := func() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(proctest.Port(n.t))) }
+	http := address()
+	arguments := n.arguments(http, address())
+	if n.f.Broker == nil {
+		arguments = append(arguments, "--data-dir", n.DataDir+".standby")
+	}
+	second, err := n.process(arguments, nil)
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.standby, n.standbyHTTP = second, address
-	n.awaitRole(address, "standby", answerTimeout)
+	n.standby, n.standbyHTTP = second, http
+	n.awaitRole(http, "standby", answerTimeout)
 }
 
 // TakeOver waits until the standby has become the active replicator after the
