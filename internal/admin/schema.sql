@@ -112,7 +112,7 @@ CREATE TABLE IF NOT EXISTS pgfed.parked_key (
 -- Lets an ordinary role apply like a replica: triggers and foreign keys stay
 -- silent, as under native replication.
 CREATE OR REPLACE FUNCTION pgfed.session_begin() RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM pg_catalog.set_config('session_replication_role', 'replica', false);
 END

@@ -92,6 +92,7 @@ func Database(ctx context.Context, q admin.Querier, o Options) (Findings, error)
 		return nil, err
 	}
 	c.version()
+	c.keys()
 	if c.server.Major < catalog.OldestMajor {
 		return c.findings, nil
 	}
@@ -156,10 +157,18 @@ func (c *check) node(ctx context.Context, q admin.Querier) error {
 		return err
 	}
 	c.ok("node", "node", "node %s of federation %s", node.Name, node.Federation)
-	if !c.Federation.Secured() && slices.ContainsFunc(c.Federation.NodeNames(), func(n string) bool { return strings.Contains(c.Federation.Nodes[n].URL, "s://") }) {
+	return nil
+}
+
+// keys: without them a broker lets everybody in.
+func (c *check) keys() {
+	beyond := func(name string) bool { // reached from other machines
+		url := c.Federation.Nodes[name].URL
+		return strings.HasPrefix(url, "tls:") || strings.HasPrefix(url, "wss:")
+	}
+	if !c.Federation.Secured() && slices.ContainsFunc(c.Federation.NodeNames(), beyond) {
 		c.warn("no_keys", "nodes", "no node has a key, so whoever reaches a broker can read and acknowledge its stream", "give every node a key in the federation file (nodes.<name>.key)")
 	}
-	return nil
 }
 
 // role checks the privileges of whoever the replicator logs in as.

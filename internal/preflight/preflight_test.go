@@ -1,0 +1,224 @@
+package preflight
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pgfed/pgfed/internal/admin"
+	"github.com/pgfed/pgfed/internal/change"
+	"github.com/pgfed/pgfed/internal/config"
+	"github.com/pgfed/pgfed/internal/pgtest"
+	"github.com/pgfed/pgfed/internal/report"
+)
+
+const file = `
+federation: demo
+nodes:
+  east: {url: "nats://127.0.0.1:4222"}
+  west: {url: "nats://127.0.0.1:4224"}
+tables:
+  include: ["public.*"]
+  exclude: ["public.local_*"]
+ownership:
+  - {tables: ["public.by_*"], owner: {column: region}}
+`
+
+func federation(t *testing.T, edits ...string) *config.Federation {
+	t.Helper()
+	f, err := config.Parse([]byte(strings.NewReplacer(edits...).Replace(file)))
+	require.NoError(t, err)
+	return f
+}
+
+func connect(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(context.Background(), url)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+func exec(t *testing.T, conn *pgx.Conn, sql string) {
+	t.Helper()
+	_, err := conn.PgConn().Exec(context.Background(), sql).ReadAll()
+	require.NoError(t, err, sql)
+}
+
+func install(t *testing.T, conn *pgx.Conn, f *config.Federation) {
+	t.Helper()
+	plan, err := admin.NewPlan(context.Background(), conn, admin.Options{Federation: f, Node: "east"})
+	require.NoError(t, err)
+	require.NoError(t, admin.Install(context.Background(), conn, plan, func(string) {}))
+}
+
+func look(t *testing.T, conn *pgx.Conn, o Options) Findings {
+	t.Helper()
+	findings, err := Database(context.Background(), conn, o)
+	require.NoError(t, err)
+	for _, f := range findings {
+		require.NotEmpty(t, f.Code)
+		require.NotEmpty(t, f.Subject)
+		require.NotEmpty(t, f.Message, f.Code)
+		if f.Severity != OK {
+			require.NotEmpty(t, f.Remedy, f.Code)
+		}
+	}
+	return findings
+}
+
+// wrong lists what is not ok, as "severity code subject".
+func wrong(findings Findings) []string {
+	list := []string{}
+	for _, f := range findings {
+		if f.Severity != OK {
+			list = append(list, fmt.Sprintf("%s %s %s", f.Severity, f.Code, f.Subject))
+		}
+	}
+	return list
+}
+
+func TestHealthyMember(t *testing.T) {
+	for _, major := range pgtest.Majors() {
+		t.Run(fmt.Sprint(major), func(t *testing.T) {
+			server := pgtest.Start(t, pgtest.Major(major))
+			conn := connect(t, server.Database(t))
+			exec(t, conn, "CREATE TABLE accounts (id uuid PRIMARY KEY)")
+			o := Options{Federation: federation(t), Node: "east"}
+			require.Equal(t, []string{"warning not_installed node"}, wrong(look(t, conn, o)))
+			install(t, conn, o.Federation)
+			require.Empty(t, wrong(look(t, conn, o)))
+		})
+	}
+}
+
+func TestTables(t *testing.T) {
+	server := pgtest.Start(t)
+	conn := connect(t, server.Database(t))
+	for _, c := range []struct{ sql, want string }{
+		{"CREATE TABLE t (id uuid)", "warning no_identity public.t"},
+		{"CREATE TABLE t (id uuid PRIMARY KEY DEFERRABLE)", "warning deferrable_key public.t"},
+		{"CREATE TABLE t (id uuid PRIMARY KEY); ALTER TABLE t REPLICA IDENTITY NOTHING", "warning no_identity public.t"},
+		{"CREATE TABLE t (id uuid); ALTER TABLE t REPLICA IDENTITY FULL", ""},
+		{"CREATE TABLE t (id uuid NOT NULL UNIQUE); ALTER TABLE t REPLICA IDENTITY USING INDEX t_id_key", ""},
+		{"CREATE UNLOGGED TABLE t (id uuid PRIMARY KEY)", "warning unlogged public.t"},
+		{"CREATE TABLE t (id bigserial PRIMARY KEY)", "warning sequence public.t"},
+		{"CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)", "warning sequence public.t"},
+		{"CREATE TABLE t (id uuid PRIMARY KEY, twice int GENERATED ALWAYS AS (1 + 1) STORED)", ""},
+		{"CREATE TABLE by_t (id uuid PRIMARY KEY, region text)", "error owner_column_outside_identity public.by_t"},
+		{"CREATE TABLE by_t (id uuid, region text, PRIMARY KEY (id, region))", ""},
+		{"CREATE TABLE by_t (id uuid PRIMARY KEY, region text); ALTER TABLE by_t REPLICA IDENTITY FULL", ""},
+		{"CREATE TABLE by_t (id uuid PRIMARY KEY)", "error owner_column_missing public.by_t"},
+		{"CREATE TABLE t (id uuid PRIMARY KEY); CREATE TABLE local_t (t uuid REFERENCES t)", "warning referenced_from_outside public.t"},
+		{"CREATE TABLE local_t (id uuid PRIMARY KEY); CREATE TABLE t (id uuid PRIMARY KEY REFERENCES local_t)", "warning references_outside public.t"},
+		{"CREATE TABLE t (id uuid PRIMARY KEY); CREATE TRIGGER g AFTER INSERT ON t EXECUTE FUNCTION noop(); ALTER TABLE t ENABLE ALWAYS TRIGGER g", "warning always_trigger public.t"},
+		{"CREATE TABLE t (id int, PRIMARY KEY (id)) PARTITION BY LIST (id); CREATE TABLE t_1 PARTITION OF t FOR VALUES IN (1); CREATE TABLE local_1 PARTITION OF t DEFAULT", "warning partitions_apart public.t"},
+		{"CREATE TABLE t (id uuid) PARTITION BY LIST (id); CREATE TABLE t_1 PARTITION OF t (PRIMARY KEY (id)) DEFAULT", ""},
+		{"SELECT", "warning no_tables tables.include"},
+	} {
+		exec(t, conn, "DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE FUNCTION noop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; "+c.sql)
+		want := []string{"warning not_installed node"}
+		if c.want != "" {
+			want = append(want, c.want)
+		}
+		require.Equal(t, want, wrong(look(t, conn, Options{Federation: federation(t), Node: "east"})), c.sql)
+	}
+}
+
+func TestObjects(t *testing.T) {
+	server := pgtest.Start(t)
+	conn := connect(t, server.Database(t))
+	f := federation(t)
+	exec(t, conn, "CREATE TABLE accounts (id uuid PRIMARY KEY)")
+	install(t, conn, f)
+	for _, c := range []struct{ do, undo, want string }{
+		{"CREATE TABLE later (id uuid PRIMARY KEY)", "DROP TABLE later", "error unpublished public.later"},
+		{"CREATE TABLE local_x (id uuid PRIMARY KEY); ALTER PUBLICATION pgfed_demo ADD TABLE local_x", "DROP TABLE local_x", "error published_unselected public.local_x"},
+		{"ALTER PUBLICATION pgfed_demo SET (publish = 'insert')", "ALTER PUBLICATION pgfed_demo SET (publish = 'insert, update, delete, truncate')", "error publication_options pgfed_demo"},
+		{"ALTER PUBLICATION pgfed_demo SET TABLE accounts WHERE (id IS NOT NULL)", "ALTER PUBLICATION pgfed_demo SET TABLE accounts", "error publication_filtered pgfed_demo"},
+		{"UPDATE pgfed.node SET node = 'west'", "UPDATE pgfed.node SET node = 'east'", "error wrong_node node"},
+		{"CREATE ROLE half LOGIN REPLICATION", "DROP ROLE half", "error role_privileges half"},
+		{"SELECT", "SELECT", "error role_missing half"},
+		{"SELECT pg_replication_origin_create('elsewhere')", "SELECT pg_replication_origin_drop('elsewhere')", "error foreign_origins elsewhere"},
+		{"CREATE TABLE pgfed.kept AS TABLE pgfed.history; DELETE FROM pgfed.history", "INSERT INTO pgfed.history OVERRIDING SYSTEM VALUE TABLE pgfed.kept", "error init_unfinished node"},
+		{"SELECT pg_drop_replication_slot('pgfed_demo_east')", "SELECT pg_create_logical_replication_slot('pgfed_demo_east', 'test_decoding')", "error slot_missing pgfed_demo_east"},
+		{"SELECT", "SELECT pg_drop_replication_slot('pgfed_demo_east')", "error slot_foreign pgfed_demo_east"},
+		{"DROP PUBLICATION pgfed_demo", "CREATE PUBLICATION pgfed_demo FOR ALL TABLES", "error publication_missing pgfed_demo"},
+		{"SELECT", "SELECT", "error publication_foreign pgfed_demo"},
+	} {
+		exec(t, conn, c.do)
+		o := Options{Federation: f, Node: "east"}
+		if strings.Contains(c.want, "role_") {
+			o.Role = "half"
+		}
+		if strings.Contains(c.want, "foreign_origins") {
+			no := false
+			o.Federation = federation(t)
+			o.Federation.Capture.NativeSubscriptions = &no
+		}
+		require.Contains(t, wrong(look(t, conn, o)), c.want, c.do)
+		require.True(t, look(t, conn, o).Failed())
+		exec(t, conn, c.undo)
+	}
+}
+
+func TestServer(t *testing.T) {
+	server := pgtest.Start(t,
+		pgtest.Setting("wal_level", "replica"), pgtest.Setting("max_replication_slots", "0"), pgtest.Setting("max_wal_senders", "0"),
+		pgtest.Setting("max_slot_wal_keep_size", "512MB"), pgtest.Setting("wal_sender_timeout", "2s"), pgtest.Setting("fsync", "off"))
+	conn := server.Conn(t)
+	have := wrong(look(t, conn, Options{Federation: federation(t), Node: "east"}))
+	for _, want := range []string{
+		"error wal_level wal_level", "error fsync fsync", "error slot_wal_limit max_slot_wal_keep_size", "warning wal_sender_timeout wal_sender_timeout",
+		"error slots max_replication_slots", "error senders max_wal_senders",
+	} {
+		require.Contains(t, have, want)
+	}
+	f := federation(t, `4222"}`, `4222", standbys: [east-b]}`)
+	require.Contains(t, wrong(look(t, conn, Options{Federation: f, Node: "east"})), "warning standby_absent east-b")
+	f = federation(t, "nats://127.0.0.1:4222", "tls://east.example.com")
+	require.Contains(t, wrong(look(t, conn, Options{Federation: f, Node: "east"})), "warning no_keys nodes")
+}
+
+func TestServerLimitsOf18(t *testing.T) {
+	found := false
+	for _, major := range pgtest.Majors() {
+		if major < 18 {
+			continue
+		}
+		found = true
+		server := pgtest.Start(t, pgtest.Major(major), pgtest.Setting("idle_replication_slot_timeout", "1h"), pgtest.Setting("max_active_replication_origins", "0"))
+		have := wrong(look(t, server.Conn(t), Options{Federation: federation(t), Node: "east"}))
+		require.Contains(t, have, "warning idle_slot_timeout idle_replication_slot_timeout")
+		require.Contains(t, have, "error origins max_active_replication_origins")
+	}
+	if !found {
+		t.Log("no Postgres 18 on this machine: hack/postgres.sh 18 brings one")
+	}
+}
+
+func TestReplicator(t *testing.T) {
+	f := federation(t)
+	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	peer := report.Node{Name: "west", Federation: "demo", Digest: f.Digest(), Time: now}
+	status := report.Status{
+		Node:  report.Node{Name: "east", Federation: "demo", Digest: f.Digest(), Time: now, Stream: report.Stream{Name: "PGFED_demo_east", Generation: change.NewID()}},
+		Peers: []report.Peer{{Name: "west", URL: f.Nodes["west"].URL, Heard: now, Reachable: true, Last: &peer}},
+	}
+	check := func() []string { return wrong(Replicator(f, "east", status, now, now.Add(time.Second))) }
+	require.Empty(t, check())
+
+	peer.Time = now.Add(-5 * time.Second)
+	require.Equal(t, []string{"warning clock west"}, check())
+	peer.Digest = "other"
+	require.Equal(t, []string{"error file_differs west", "warning clock west"}, check())
+	status.Peers[0].Reachable, status.Peers[0].Error = false, "dial: refused"
+	require.Equal(t, []string{"error peer_unreachable west"}, check())
+	status.Node = report.Node{Name: "north", Federation: "demo", Digest: "other", Time: now.Add(time.Minute)}
+	require.Equal(t, []string{"error wrong_server replicator", "warning file_differs replicator", "error broker broker", "warning clock east", "error peer_unreachable west"}, check())
+}
