@@ -66,7 +66,7 @@ Exit codes: 0 healthy, 1 unhealthy, 2 wrong usage.`,
 		conflictsCommand(s),
 		parkedCommand(s),
 		versionCommand(s),
-		// demoCommand(s), from demo.go
+		demoCommand(s),
 	)
 	return root
 }
@@ -143,7 +143,7 @@ func (s *session) member() (*config.Federation, error) {
 // connect opens the member's database.
 func (s *session) connect(ctx context.Context) (*pgx.Conn, error) {
 	text := s.postgres
-	if s.postgresFile != "" {
+	if text == "" && s.postgresFile != "" {
 		content, err := os.ReadFile(s.postgresFile)
 		if err != nil {
 			return nil, usageError{fmt.Errorf("read --postgres-file: %w", err)}

@@ -84,6 +84,19 @@ func TestEveryKeyIsRead(t *testing.T) {
 	require.NoError(t, f.Validate())
 }
 
+// What we ship is right.
+func TestExamplesParse(t *testing.T) {
+	for _, pattern := range []string{"examples/*.yaml", "kustomize/*/federation.yaml"} {
+		files, err := filepath.Glob(filepath.Join("../../deploy", pattern))
+		require.NoError(t, err)
+		require.NotEmpty(t, files, pattern)
+		for _, file := range files {
+			_, err := Load(file)
+			require.NoError(t, err)
+		}
+	}
+}
+
 func TestDigestFollowsMeaningNotWording(t *testing.T) {
 	full := load(t, "full.yaml")
 	require.Equal(t, full.Digest(), load(t, "full_reworded.yaml").Digest())
