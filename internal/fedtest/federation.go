@@ -71,6 +71,7 @@ func New(t testing.TB, cfg Config) *Federation {
 		release(keep)
 	})
 	f := &Federation{Config: cfg, Folder: folder, File: filepath.Join(folder, "pgfed.yaml"), t: t, nodes: map[string]*Node{}}
+	t.Cleanup(func() { f.wires.stop() }) // after the nodes, whose logs would tell of it
 	if cfg.External {
 		f.Broker = brokertest.Start(t, brokertest.Options{})
 	}

@@ -104,6 +104,7 @@ func TestWires(t *testing.T) {
 		node.BrokerAddr = listener.Addr().String()
 	}
 	f.wires = newWires(t, f.nodes)
+	t.Cleanup(f.wires.stop)
 	dial := func() net.Conn {
 		conn, err := net.Dial("tcp", f.wires.url("east", "west")[len("nats://"):])
 		require.NoError(t, err)

@@ -421,7 +421,7 @@ func (p *play) doConverge() {
 	p.federation().ConvergeSpan(d, span)
 }
 
-var question = regexp.MustCompile("^(\\S+) `([^`]*)` = ?(.*)$")
+var question = regexp.MustCompile("^(\\S+)\\s+`([^`]*)` = ?(.*)$")
 
 func (p *play) ask(line string) func(context.Context) error {
 	p.Helper()

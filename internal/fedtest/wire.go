@@ -33,11 +33,16 @@ func newWires(t testing.TB, nodes map[string]*Node) wires {
 			if err := proxy.Start(); err != nil {
 				t.Fatal(fmt.Errorf("start proxy %s to %s: %w", from, to, err))
 			}
-			t.Cleanup(proxy.Stop)
 			all[[2]string{from, to}] = &wire{proxy: proxy}
 		}
 	}
 	return all
+}
+
+func (w wires) stop() {
+	for _, wire := range w {
+		wire.proxy.Stop()
+	}
 }
 
 // url is the address at which from reaches to.
