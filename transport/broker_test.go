@@ -171,6 +171,8 @@ func TestUnknownKeyIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, ErrRefused)
 	_, err = dialTest(t, DialConfig{URL: url})
 	require.ErrorIs(t, err, ErrRefused)
+	_, err = dialTest(t, DialConfig{URL: url, NKeySeedFile: known + ".missing"})
+	require.ErrorIs(t, err, ErrKeyFile)
 	_, err = dialTest(t, DialConfig{URL: url, NKeySeedFile: known})
 	require.NoError(t, err)
 }

@@ -29,8 +29,11 @@ var (
 	ErrRefused = errors.New("the broker does not accept this node's key: its peers' list needs this node's public nkey")
 )
 
+// ErrKeyFile: this node's own key cannot be used.
+var ErrKeyFile = errors.New("this node's nkey seed cannot be used: check the file, its permissions and that it holds the seed it held at start")
+
 // ErrDialTimeout is what a Dial that got no complete answer in time wraps, besides context.DeadlineExceeded.
-var ErrDialTimeout = fmt.Errorf("no complete answer in time: check firewalls; with tls:// also that the route is passthrough and the broker speaks TLS first: %w", context.DeadlineExceeded)
+var ErrDialTimeout = fmt.Errorf("no complete answer in time: check firewalls; for tls:// also that the route is passthrough and the broker speaks TLS first, for nats:// that it speaks no TLS: %w", context.DeadlineExceeded)
 
 // explain adds the reason to what nats.go reports. dialing is the last error below it, if any.
 func explain(target endpoints, dialing, err error) error {
@@ -52,7 +55,7 @@ func explain(target endpoints, dialing, err error) error {
 
 // class finds the reason in an error by its type, nil when it has none of ours.
 func class(err error) error {
-	for _, reason := range []error{ErrUntrusted, ErrServerName, ErrHandshake, ErrUnreachable, ErrRefused, ErrDialTimeout} {
+	for _, reason := range []error{ErrUntrusted, ErrServerName, ErrHandshake, ErrUnreachable, ErrRefused, ErrKeyFile, ErrDialTimeout} {
 		if errors.Is(err, reason) {
 			return reason
 		}

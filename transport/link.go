@@ -3,10 +3,8 @@ package transport
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -21,10 +19,8 @@ import (
 
 // What a link waits for when the configuration does not say.
 const (
-	defaultDialTimeout  = 10 * time.Second
+	defaultDialTimeout  = 5 * time.Second
 	defaultPingInterval = 5 * time.Second
-	firstReconnectDelay = 100 * time.Millisecond
-	lastReconnectDelay  = 2 * time.Second
 )
 
 // DialConfig says which broker to reach and as whom.
@@ -44,7 +40,7 @@ type DialConfig struct {
 	NKeySeedFile      string // nkey of this node
 	CredentialsFile   string // JWT and nkey, for brokers that are run with accounts
 
-	Timeout      time.Duration     // one attempt to connect, TLS and login included; 0: 10 s
+	Timeout      time.Duration     // one attempt to connect, TLS and login included; 0: 5 s
 	PingInterval time.Duration     // must be shorter than any router's idle timeout; 0: 5 s
 	Dialer       nats.CustomDialer // replaces the operating system's dialer and name resolution
 	Logger       *slog.Logger
@@ -57,8 +53,12 @@ type Link struct {
 	Conn *nats.Conn
 	JS   jetstream.JetStream
 
+	outage  *outage
 	closing sync.Once
 }
+
+// Err is why the link is down, nil while it is up. It never blocks, which the methods of Conn do during an attempt to connect.
+func (l *Link) Err() error { return l.outage.reason() }
 
 // Close ends the connection at once. It may be called again.
 func (l *Link) Close() {
@@ -66,7 +66,7 @@ func (l *Link) Close() {
 }
 
 // Dial makes one attempt to connect. Its error wraps one of ErrInsecure, ErrUntrusted, ErrServerName, ErrHandshake,
-// ErrUnreachable, ErrRefused or context.DeadlineExceeded, and says what to do.
+// ErrUnreachable, ErrRefused, ErrKeyFile or ErrDialTimeout, and says what to do.
 func Dial(ctx context.Context, cfg DialConfig) (*Link, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = defaultDialTimeout
@@ -84,7 +84,8 @@ func Dial(ctx context.Context, cfg DialConfig) (*Link, error) {
 	cfg.Logger = cfg.Logger.With("broker", target.names(), "purpose", cfg.Name)
 	first := &dialer{inner: cfg.Dialer, timeout: cfg.Timeout}
 	options = append(options, nats.SetCustomDialer(first))
-	options = append(options, cfg.notices(target)...)
+	down := &outage{target: target, logger: cfg.Logger}
+	options = append(options, down.handlers()...)
 
 	conn, err := connect(ctx, target.String(), options)
 	if err != nil {
@@ -95,7 +96,8 @@ func Dial(ctx context.Context, cfg DialConfig) (*Link, error) {
 		conn.Close()
 		return nil, fmt.Errorf("use JetStream of %s: %w", target.names(), err)
 	}
-	return &Link{Conn: conn, JS: js}, nil
+	down.conn.Store(conn)
+	return &Link{Conn: conn, JS: js, outage: down}, nil
 }
 
 // connect is nats.Connect that also ends when the context does.
@@ -131,7 +133,6 @@ func (cfg *DialConfig) options() (endpoints, []nats.Option, error) {
 		nats.MaxReconnects(-1),
 		nats.IgnoreAuthErrorAbort(), // a key that is not yet known, or no longer, may be known again
 		nats.ReconnectBufSize(-1),   // what is sent while down must fail, or it would arrive out of order
-		nats.CustomReconnectDelay(reconnectDelay),
 		nats.PingInterval(cfg.PingInterval),
 		nats.MaxPingsOutstanding(2),
 		nats.Timeout(cfg.Timeout),
@@ -179,47 +180,6 @@ func (cfg *DialConfig) encryption(target endpoints) []nats.Option {
 	return options
 }
 
-// notices logs what happens to the link after the first connection; a failing reconnect once per reason.
-func (cfg *DialConfig) notices(target endpoints) []nats.Option {
-	var mu sync.Mutex
-	var reason error
-	once := func(err error) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		news := reason == nil || err == nil || !errors.Is(err, reason)
-		reason = class(err)
-		return news
-	}
-	return []nats.Option{
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err != nil {
-				cfg.Logger.Warn("link to broker lost, reconnecting", "error", err)
-			}
-		}),
-		nats.ReconnectHandler(func(*nats.Conn) {
-			once(nil)
-			cfg.Logger.Info("link to broker is back")
-		}),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			if explained := explain(target, nil, err); once(explained) {
-				cfg.Logger.Warn("link to broker still down", "error", explained)
-			}
-		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			cfg.Logger.Warn("broker reported an error", "error", err)
-		}),
-	}
-}
-
-// reconnectDelay doubles from 100 ms to 2 s, each between half and whole.
-func reconnectDelay(attempts int) time.Duration {
-	delay := lastReconnectDelay
-	if attempts < 5 {
-		delay = min(delay, firstReconnectDelay<<max(attempts-1, 0))
-	}
-	return delay/2 + rand.N(delay/2)
-}
-
 // nkeyFromFile signs with the seed in the file, read again at every login. A file that meanwhile holds another key is
 // refused: the broker knows this connection by its first one.
 func nkeyFromFile(file string) (nats.Option, error) {
@@ -241,7 +201,7 @@ func nkeyFromFile(file string) (nats.Option, error) {
 		}
 		defer pair.Wipe()
 		if now, err := pair.PublicKey(); err != nil || now != public {
-			return nil, fmt.Errorf("nkey file %s holds another key than at start: restart to use it", file)
+			return nil, fmt.Errorf("%w: %s holds another one", ErrKeyFile, file)
 		}
 		return pair.Sign(nonce)
 	}), nil
@@ -250,12 +210,12 @@ func nkeyFromFile(file string) (nats.Option, error) {
 func readSeed(file string) (nkeys.KeyPair, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("read nkey seed: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrKeyFile, err)
 	}
 	defer clear(content)
 	pair, err := nkeys.ParseDecoratedUserNKey(content)
 	if err != nil {
-		return nil, fmt.Errorf("read nkey seed from %s: want a user seed, SU...: %w", file, err)
+		return nil, fmt.Errorf("%w: %s, want a user seed, SU...: %w", ErrKeyFile, file, err)
 	}
 	return pair, nil
 }

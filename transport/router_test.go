@@ -110,6 +110,7 @@ const routerConfig = `
 global
     maxconn 100
 defaults
+    retries 0
     timeout connect 5s
     timeout client 10s
     timeout server 10s
