@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 
@@ -252,6 +253,21 @@ func TestUsage(t *testing.T) {
 	}
 }
 
+func TestEveryCommandAndFlagIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/CONFIGURATION.md")
+	require.NoError(t, err)
+	root := newRoot(&session{})
+	for _, command := range root.Commands() {
+		if command.Name() == "demo" {
+			continue // README
+		}
+		require.Contains(t, string(text), "`"+command.Name(), command.Name())
+		command.LocalFlags().VisitAll(func(flag *pflag.Flag) { require.Contains(t, string(text), "--"+flag.Name, command.Name()) })
+		command.PersistentFlags().VisitAll(func(flag *pflag.Flag) { require.Contains(t, string(text), "--"+flag.Name, command.Name()) })
+	}
+	root.PersistentFlags().VisitAll(func(flag *pflag.Flag) { require.Contains(t, string(text), "--"+flag.Name) })
+}
+
 func TestEnvironment(t *testing.T) {
 	t.Setenv("PGFED_SERVER", serve(t, "healthy"))
 	require.Equal(t, 0, replctl(t, "status").code)
@@ -312,7 +328,11 @@ func TestInitAndPreflight(t *testing.T) {
 
 	r = run("init", "--dry-run", "--role", "replicator")
 	require.Equal(t, 0, r.code, r.errs)
-	golden(t, "init_dry_run.sql", strings.Replace(r.out, "'pgoutput', false, false, true)", "'pgoutput', false, false)", 1)) // 17: failover
+	schema, rest, found := strings.Cut(r.out, "INSERT INTO pgfed.node")
+	require.True(t, found)
+	require.Contains(t, schema, "CREATE TABLE IF NOT EXISTS pgfed.checkpoint")
+	rest = strings.Replace(rest, "'pgoutput', false, false, true)", "'pgoutput', false, false)", 1) // 17: failover
+	golden(t, "init_dry_run.sql", "INSERT INTO pgfed.node"+rest)
 	require.Contains(t, run("preflight").out, "not_installed", "a dry run changes nothing")
 
 	r = replctlIn(t, strings.NewReader("n\n"), append([]string{"init"}, common...)...)

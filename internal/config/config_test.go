@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -95,6 +96,28 @@ func TestExamplesParse(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
+}
+
+func TestEveryKeyIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/CONFIGURATION.md")
+	require.NoError(t, err)
+	var visit func(v reflect.Type, path string)
+	visit = func(v reflect.Type, path string) {
+		for i := range v.NumField() {
+			field, at := v.Field(i).Type, path+v.Field(i).Tag.Get("yaml")
+			switch {
+			case field == reflect.TypeFor[map[string]Node]():
+				visit(reflect.TypeFor[Node](), at+".<name>.")
+			case field == reflect.TypeFor[[]Rule]():
+				visit(reflect.TypeFor[Rule](), at+"[].")
+			case field.Kind() == reflect.Struct && field != reflect.TypeFor[Owner]():
+				visit(field, at+".")
+			default:
+				require.Contains(t, string(text), "| `"+at+"` |")
+			}
+		}
+	}
+	visit(reflect.TypeFor[Federation](), "")
 }
 
 func TestDigestFollowsMeaningNotWording(t *testing.T) {
