@@ -28,8 +28,8 @@ build: ## bin/replicator and bin/replctl, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/ ./cmd/...
 
 .PHONY: demo
-demo: setup ## three databases, three replicators, one minute
-	@$(GO) run ./cmd/replctl demo $(DEMO)
+demo: setup build ## three databases, three replicators, one minute; DEMO=--keep leaves it running
+	@bin/replctl demo $(DEMO)
 
 .PHONY: test
 test: setup vet format ## everything that continuous integration runs

@@ -19,7 +19,7 @@ type board struct {
 	counts  report.Counts
 	inbound map[string]*report.Inbound
 	peers   map[string]*report.Peer
-	tails   map[string]change.LSN    // what each origin says it has published
+	behind  map[string]behind        // origins that have published what is not applied here
 	reasons map[string]report.Reason // by what they are about
 	alive   time.Time                // last sign of progress of the main loop
 	waiting map[string][]string      // origins whose changes an inbound pipeline waits for
