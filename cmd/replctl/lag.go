@@ -155,7 +155,10 @@ func measureCell(origin, peer nodeStatus) lagCell {
 	var bytes int64
 	var seconds float64
 	switch {
-	case in.Applied.IsZero() && origin.Stream.Published == 0:
+	case in.Applied.IsZero(): // it has not begun
+		bytes = max(0, int64(origin.Stream.Published)-int64(origin.Stream.History.Start))
+		cell.Bytes = &bytes
+		return cell
 	case in.Applied.History != origin.Stream.History.ID:
 		cell.Reason = "it applies another history of " + origin.Name
 		return cell

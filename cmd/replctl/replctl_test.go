@@ -192,6 +192,18 @@ func TestStatusNamesHealthOfEveryNode(t *testing.T) {
 	require.NotNil(t, document.Nodes[1].Health.Reasons)
 }
 
+func TestLagOfWhatIsNotAppliedYet(t *testing.T) {
+	origin, peer := memberStatus(node("east", 1)), memberStatus(node("west", 3))
+	peer.Inbound = []report.Inbound{{Origin: "east", State: report.Connecting}}
+	cell := measureCell(origin, peer)
+	require.Equal(t, int64(0x4000000), *cell.Bytes)
+	require.Nil(t, cell.Seconds)
+	peer.Inbound[0].Applied = change.Position{History: id(9), LSN: 0x5000000}
+	cell = measureCell(origin, peer)
+	require.Nil(t, cell.Bytes)
+	require.Equal(t, "it applies another history of east", cell.Reason)
+}
+
 // When nothing answers, commands still print, in every format, in time.
 func TestSilentReplicator(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, never answers

@@ -68,7 +68,28 @@ Exit codes: 0 healthy, 1 unhealthy, 2 wrong usage.`,
 		versionCommand(s),
 		demoCommand(s),
 	)
+	for _, command := range root.Commands() {
+		markFailures(command)
+	}
 	return root
+}
+
+// markFailures tells errors of running from errors of being asked wrongly,
+// which cobra reports itself.
+func markFailures(command *cobra.Command) {
+	if run := command.RunE; run != nil {
+		command.RunE = func(command *cobra.Command, args []string) error {
+			err := run(command, args)
+			var usage usageError
+			if err == nil || errors.Is(err, errUnhealthy) || errors.As(err, &usage) {
+				return err
+			}
+			return failure{err}
+		}
+	}
+	for _, child := range command.Commands() {
+		markFailures(child)
+	}
 }
 
 // prepare takes what was not given as a flag from the environment, and checks
