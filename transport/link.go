@@ -58,7 +58,12 @@ type Link struct {
 }
 
 // Err is why the link is down, nil while it is up. It never blocks, which the methods of Conn do during an attempt to connect.
-func (l *Link) Err() error { return l.outage.reason() }
+func (l *Link) Err() error {
+	if l.outage == nil { // not made by Dial
+		return nil
+	}
+	return l.outage.reason()
+}
 
 // Close ends the connection at once. It may be called again.
 func (l *Link) Close() {

@@ -38,10 +38,18 @@ var shapes = map[string]struct {
 
 func newSite(t *testing.T, shape string) *site {
 	t.Helper()
+	s := newSiteOf(t, "hippo", shape)
+	s.wal = createStreams(t, s.owner)
+	return s
+}
+
+func newSiteOf(t *testing.T, federation, shape string) *site {
+	t.Helper()
 	seed, public := seedFile(t)
 	s := &site{authority: newAuthority(t)}
 	cert, key, _ := s.authority.issue("broker", passthroughHost, brokerHost)
 	s.broker = startBroker(t, func(c *BrokerConfig) {
+		c.Federation = federation
 		c.CertFile, c.KeyFile, c.Peers = cert, key, map[string]string{"west": public}
 		shapes[shape].setup(c)
 	})
@@ -51,7 +59,6 @@ func newSite(t *testing.T, shape string) *site {
 	}
 	s.router = startRouter(t, s.authority, s.broker.Addr(), edge, reencrypt)
 	s.owner = dialOwner(t, s.broker)
-	s.wal = createStreams(t, s.owner)
 	s.peer = DialConfig{URL: shapes[shape].url, Node: "west", CAFile: s.authority.caFile, NKeySeedFile: seed,
 		Dialer: s.router, Timeout: 5 * time.Second, PingInterval: tunnelTimeout / 4}
 	return s
@@ -135,6 +142,50 @@ func TestStreamArrivesInOrderThroughRouterAlsoWhenItIsKilled(t *testing.T) {
 		r.expect(t, 2000)
 		require.GreaterOrEqual(t, peer.Conn.Stats().Reconnects, uint64(1))
 	})
+}
+
+func TestBatchesArriveWithAPeersRightsThroughRouterThatIsKilled(t *testing.T) {
+	for shape := range shapes {
+		t.Run(shape, func(t *testing.T) {
+			s := newSiteOf(t, "fed", shape)
+			peer, err := dialTest(t, s.peer)
+			require.NoError(t, err)
+			w := newWAL(1)
+			for range 200 {
+				w.commit(1+w.random.IntN(4), 50)
+			}
+			w.commit(3000, 400) // several pieces
+			publisher := w.publish(t, s.owner, publisherConfig(t))
+			publisher.awaitPublished(w.position())
+			a := &applied{t: t, w: w}
+			a.readTo(t.Context(), peer, 100)
+
+			cut := make(chan error, 1)
+			go func() {
+				s.router.kill()
+				for range 500 {
+					w.commit(20, 200)
+				}
+				cut <- s.router.launch()
+			}()
+			a.readTo(t.Context(), peer, 701)
+			require.NoError(t, <-cut)
+			require.NoError(t, peer.Acknowledge(t.Context(), "fed", "east", Ack{Peer: "west", History: a.position.History, LSN: a.position.LSN}))
+			require.Error(t, peer.Acknowledge(t.Context(), "fed", "east", Ack{Peer: "central", History: a.position.History, LSN: a.position.LSN}))
+			acks, err := publisher.p.Acks(t.Context())
+			require.NoError(t, err)
+			require.Len(t, acks, 1)
+			require.Equal(t, a.position.LSN, acks["west"].LSN)
+
+			beats := make(chan string, 1)
+			stop, err := peer.ListenBeats("fed", "east", func(document []byte) { beats <- string(document) })
+			require.NoError(t, err)
+			defer stop()
+			require.NoError(t, peer.Conn.Flush())
+			require.NoError(t, s.owner.Beat("fed", "east", []byte("{}")))
+			require.Equal(t, "{}", <-beats)
+		})
+	}
 }
 
 func TestIdleLinkOutlivesTunnelTimeout(t *testing.T) {

@@ -173,9 +173,7 @@ func startRouter(t *testing.T, a *authority, passthrough, edge, reencrypt string
 
 func (r *router) start() {
 	r.t.Helper()
-	r.command = exec.Command("haproxy", "-db", "-f", r.config)
-	r.command.Stdout, r.command.Stderr = r.t.Output(), r.t.Output()
-	require.NoError(r.t, r.command.Start())
+	require.NoError(r.t, r.launch())
 	require.Eventually(r.t, func() bool {
 		conn, err := net.Dial("tcp", r.address)
 		if err == nil {
@@ -183,6 +181,13 @@ func (r *router) start() {
 		}
 		return err == nil
 	}, 10*time.Second, 10*time.Millisecond, "haproxy does not listen")
+}
+
+// launch does not wait until the router listens.
+func (r *router) launch() error {
+	r.command = exec.Command("haproxy", "-db", "-f", r.config)
+	r.command.Stdout, r.command.Stderr = r.t.Output(), r.t.Output()
+	return r.command.Start()
 }
 
 // kill ends the router and every connection through it.
