@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pgfed/pgfed/applier"
 	"github.com/pgfed/pgfed/internal/change"
 	"github.com/pgfed/pgfed/internal/report"
 )
@@ -19,10 +20,12 @@ type board struct {
 	counts  report.Counts
 	inbound map[string]*report.Inbound
 	peers   map[string]*report.Peer
-	behind  map[string]behind        // origins that have published what is not applied here
-	reasons map[string]report.Reason // by what they are about
-	alive   time.Time                // last sign of progress of the main loop
-	waiting map[string][]string      // origins whose changes an inbound pipeline waits for
+	marks   map[string]mark             // what may be acknowledged to each origin
+	counted map[string]applier.Progress // what the current applier of each origin last said
+	behind  map[string]behind           // origins that have published what is not applied here
+	reasons map[string]report.Reason    // by what they are about
+	alive   time.Time                   // last sign of progress of the main loop
+	waiting map[string][]string         // origins whose changes an inbound pipeline waits for
 }
 
 func newBoard(peers []string, urls func(string) string) *board {
@@ -30,6 +33,8 @@ func newBoard(peers []string, urls func(string) string) *board {
 		role:    "starting",
 		inbound: map[string]*report.Inbound{},
 		peers:   map[string]*report.Peer{},
+		marks:   map[string]mark{},
+		counted: map[string]applier.Progress{},
 		behind:  map[string]behind{},
 		reasons: map[string]report.Reason{},
 		waiting: map[string][]string{},
@@ -40,6 +45,14 @@ func newBoard(peers []string, urls func(string) string) *board {
 		b.peers[peer] = &report.Peer{Name: peer, URL: urls(peer)}
 	}
 	return b
+}
+
+// mark is a position that is applied here, and the first message of the
+// origin's stream that is still needed after it.
+type mark struct {
+	position   change.Position
+	generation change.ID
+	lowWater   uint64
 }
 
 // behind says that an origin had published lsn when we heard of it at since,

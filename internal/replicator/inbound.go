@@ -30,8 +30,6 @@ type inbound struct {
 
 	mu           sync.Mutex
 	subscription *transport.Subscription // nil between sessions
-	lowWater     uint64                  // first message still needed after a restart
-	generation   change.ID
 }
 
 // follow keeps one peer's pipeline going until the life ends. Whatever stops
@@ -126,13 +124,12 @@ func (in *inbound) apply(ctx context.Context) error {
 		if err := a.Initialize(ctx, subscription.From()); err != nil {
 			return err
 		}
-		in.frontier.Set(in.origin, subscription.From())
 	}
 	in.frontier.Learn(in.origin, subscription.History())
 	in.attach(subscription)
 	defer in.attach(nil)
 	in.board.setPeer(in.origin, func(p *report.Peer) { p.Error = "" })
-	return a.Run(ctx, &tap{in: in, from: subscription})
+	return a.Run(ctx, subscription)
 }
 
 // takeApplier hands out the applier opened at the start of the life, and opens
@@ -154,26 +151,6 @@ func (in *inbound) attach(subscription *transport.Subscription) {
 	in.subscription = subscription
 }
 
-// tap passes batches on and learns from them what may be acknowledged: asking
-// for the next batch means that the one before is applied.
-type tap struct {
-	in   *inbound
-	from *transport.Subscription
-	last *change.Batch
-}
-
-// Next implements applier.Source.
-func (t *tap) Next(ctx context.Context) (*change.Batch, error) {
-	if t.last != nil {
-		t.in.mu.Lock()
-		t.in.lowWater, t.in.generation = t.last.LowWater, t.last.Generation
-		t.in.mu.Unlock()
-	}
-	batch, err := t.from.Next(ctx)
-	t.last = batch
-	return batch, err
-}
-
 const (
 	acknowledgeEvery = 100 * time.Millisecond
 	reassureEvery    = 5 * time.Second // even when nothing moved: the origin may have lost what it knew
@@ -191,14 +168,13 @@ func (in *inbound) acknowledge(ctx context.Context) error {
 			return context.Cause(ctx)
 		case <-ticker.C:
 		}
-		in.mu.Lock()
-		ack := transport.Ack{Peer: in.Node, Generation: in.generation, Sequence: in.lowWater}
-		in.mu.Unlock()
-		applied := in.frontier.Applied(in.origin)
-		if applied.IsZero() {
+		var applied mark
+		in.board.update(func(b *board) { applied = b.marks[in.origin] })
+		if applied.position.IsZero() {
 			continue
 		}
-		ack.History, ack.LSN = applied.History, applied.LSN
+		ack := transport.Ack{Peer: in.Node, History: applied.position.History, LSN: applied.position.LSN,
+			Generation: applied.generation, Sequence: applied.lowWater}
 		moved := ack.LSN != told.LSN || ack.History != told.History || ack.Generation != told.Generation || ack.Sequence != told.Sequence
 		if !moved && time.Since(told.Time) < reassureEvery {
 			continue
@@ -230,10 +206,18 @@ func (in *inbound) flush(ctx context.Context) error {
 // observe copies the applier's progress to the board.
 func (l *life) observe(origin string, p applier.Progress) {
 	l.board.update(func(b *board) {
-		in := b.inbound[origin]
-		in.Applied, in.CommitTime, in.AppliedAt = p.Position, p.CommitTime, time.Now()
-		in.Transactions, in.Changes, in.Conflicts = p.Transactions, p.Changes, p.Conflicts
+		in, before := b.inbound[origin], b.counted[origin]
+		if p.Position != in.Applied {
+			in.AppliedAt = time.Now()
+		}
+		in.Applied, in.CommitTime = p.Position, p.CommitTime
+		// The applier counts since it was opened.
+		in.Transactions += p.Transactions - before.Transactions
+		in.Changes += p.Changes - before.Changes
+		in.Conflicts += p.Conflicts - before.Conflicts
+		b.counted[origin] = p
 		in.State, in.Halt = p.State, nil
+		b.marks[origin] = mark{position: p.Position, generation: p.Generation, lowWater: p.LowWater}
 		b.waiting[origin] = p.WaitingFor
 	})
 }

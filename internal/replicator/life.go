@@ -228,17 +228,20 @@ func (l *life) openApplier(ctx context.Context, origin string) (*applier.Applier
 		Federation: f.Federation, Node: l.Node, Origin: origin,
 		Rules: l.rules, Frontier: l.frontier, Included: f.Included,
 		Causal: f.Delivery.Mode == "causal", MaxWait: time.Duration(f.Delivery.MaxWait), Stall: time.Duration(f.Apply.Stall),
-		OnError: f.OnError, Logger: l.log.With("origin", origin), Metrics: l.metrics.applier,
+		OnError: f.OnError, Memory: l.memories[origin], Logger: l.log.With("origin", origin), Metrics: l.metrics.applier,
 		Observe: func(p applier.Progress) { l.observe(origin, p) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	if row, found := a.Checkpoint(); found {
-		l.frontier.Set(origin, row.Position)
-		l.board.setInbound(origin, func(in *report.Inbound) {
+	row, found := a.Checkpoint()
+	l.board.update(func(b *board) {
+		b.counted[origin] = applier.Progress{}
+		if found {
+			in := b.inbound[origin]
 			in.Applied, in.CommitTime, in.AppliedAt = row.Position, row.CommitTime, row.AppliedAt
-		})
-	}
+			b.marks[origin] = mark{position: row.Position, generation: row.Generation, lowWater: row.Sequence}
+		}
+	})
 	return a, nil
 }

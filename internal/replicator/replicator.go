@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pgfed/pgfed/applier"
 	"github.com/pgfed/pgfed/conflict"
 	"github.com/pgfed/pgfed/internal/report"
 	"github.com/pgfed/pgfed/transport"
@@ -30,6 +31,8 @@ type Replicator struct {
 	board   *board
 	metrics *metrics
 	started time.Time
+	// memories outlive the appliers of an origin.
+	memories map[string]*applier.Memory
 }
 
 // Run serves until the context ends, then stops cleanly. It returns early only
@@ -65,6 +68,10 @@ func newReplicator(options Options) (*Replicator, error) {
 		return nil, fmt.Errorf("read the ownership rules: %w", err)
 	}
 	r := &Replicator{Options: options, log: options.Logger, rules: rules, peers: f.PeersOf(options.Node), started: time.Now()}
+	r.memories = map[string]*applier.Memory{}
+	for _, peer := range r.peers {
+		r.memories[peer] = new(applier.Memory)
+	}
 	r.board = newBoard(r.peers, r.urlOf)
 	r.metrics = newMetrics(r)
 	return r, nil
