@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// profile is the top of a CPU profile.
+type profile struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+}
+
+// profiles runs the Go benchmarks of the way of a change with the profiler.
+// The production programs have no profiler to ask.
+func profiles(ctx context.Context) []profile {
+	var found []profile
+	for _, one := range []struct{ folder, bench string }{
+		{"./decoder", "BenchmarkDrain/bulk"},
+		{"./bench", "BenchmarkExactPath"},
+	} {
+		p := profile{Name: one.folder + " " + one.bench}
+		text, err := takeProfile(ctx, one.folder, one.bench)
+		if err != nil {
+			text = err.Error()
+		}
+		p.Text = text
+		found = append(found, p)
+	}
+	return found
+}
+
+func takeProfile(ctx context.Context, folder, bench string) (string, error) {
+	out, err := os.MkdirTemp("", "pgfed-profile-")
+	if err != nil {
+		return "", fmt.Errorf("make a folder: %w", err)
+	}
+	defer os.RemoveAll(out)
+	file, program := filepath.Join(out, "cpu.prof"), filepath.Join(out, "program")
+	test := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", bench, "-benchtime", "1x", "-cpuprofile", file, "-o", program, folder)
+	said, err := test.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("run %s: %w\n%s", bench, err, said)
+	}
+	var lines []string
+	for _, line := range strings.Split(string(said), "\n") {
+		if strings.HasPrefix(line, "Benchmark") {
+			lines = append(lines, line)
+		}
+	}
+	for _, order := range []string{"-flat", "-cum"} {
+		top := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-nodecount", "25", order, program, file)
+		said, err = top.Output()
+		if err != nil {
+			return "", fmt.Errorf("read the profile: %w", err)
+		}
+		for _, line := range strings.Split(strings.TrimSpace(string(said)), "\n") {
+			// Names of files and builds are of this machine.
+			if !strings.HasPrefix(line, "File:") && !strings.HasPrefix(line, "Build ID:") && !strings.HasPrefix(line, "Type:") {
+				lines = append(lines, line)
+			}
+		}
+		lines = append(lines, "")
+	}
+	return strings.TrimSpace(strings.Join(lines, "\n")), nil
+}
