@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -40,7 +41,12 @@ func (o *outcome) note(r conflict.Resolution, rows []localRow) {
 	if !o.clash {
 		o.kind, o.action, o.clash = r.Kind, r.Action, true
 	}
-	o.rows = append(o.rows, rows...)
+	for i := range rows {
+		met := func(row localRow) bool { return row.ctid == rows[i].ctid }
+		if !slices.ContainsFunc(o.rows, met) {
+			o.rows = append(o.rows, rows[i])
+		}
+	}
 }
 
 // exactly applies changes one by one, each behind a savepoint, with fresh
