@@ -41,23 +41,21 @@ func (f *Federation) ConvergeSpan(within time.Duration, span Span) {
 
 // TryConverge waits until the context ends.
 func (f *Federation) TryConverge(ctx context.Context, span Span) error {
-	var last error
 	tick := time.NewTicker(4 * pollEvery)
 	defer tick.Stop()
 	for {
-		err := f.behind(ctx, span)
+		attempt, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
+		err := f.behind(attempt, span)
 		if err == nil {
-			err = f.differences(ctx, span)
+			err = f.differences(attempt, span)
 		}
+		cancel()
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() == nil || last == nil {
-			last = err
-		}
 		select {
 		case <-ctx.Done():
-			return last
+			return err
 		case <-tick.C:
 		}
 	}
