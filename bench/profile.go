@@ -21,7 +21,7 @@ func profiles(ctx context.Context) []profile {
 	var found []profile
 	for _, one := range []struct{ folder, bench string }{
 		{"./decoder", "BenchmarkDrain/bulk"},
-		{"./bench", "BenchmarkExactPath"},
+		{"./bench", "BenchmarkApply/exact"},
 	} {
 		p := profile{Name: one.folder + " " + one.bench}
 		text, err := takeProfile(ctx, one.folder, one.bench)
