@@ -317,6 +317,9 @@ type applied struct {
 func (a *applied) take(b *change.Batch) {
 	a.t.Helper()
 	a.batches++
+	if a.position.IsZero() {
+		a.position = a.w.positionOf(0)
+	}
 	require.Equal(a.t, "east", b.Origin)
 	require.LessOrEqual(a.t, b.Previous, a.position.LSN, "a gap was handed out")
 	for i := range b.Parts {

@@ -687,3 +687,31 @@ func TestStreamFollowsItsConfiguration(t *testing.T) {
 	require.ErrorContains(t, err, "rar")
 	require.True(t, strings.HasPrefix(config.Description, "changes of node east"))
 }
+
+// One message of another publisher takes the place of our first, while our
+// window is on its way: the sequence that our second expects is then the right
+// one, but it must not be taken.
+func TestWindowIsRefusedWholeBehindSomebodyElse(t *testing.T) {
+	ctx := testContext(t)
+	s := startStore(t)
+	w := newWAL(16)
+	commitSome(w, 5)
+	cfg := publisherConfig(t)
+	cfg.BatchBytes = 1
+	late, err := OpenPublisher(ctx, s.link(), cfg)
+	require.NoError(t, err)
+	for i := range 5 {
+		require.NoError(t, hand(ctx, late, &w.written[i]))
+	}
+	cfg.BatchBytes = 0
+	other, err := OpenPublisher(ctx, s.link(), cfg)
+	require.NoError(t, err)
+	require.NoError(t, hand(ctx, other, &w.written[0]))
+	require.NoError(t, other.Flush(ctx))
+	require.Empty(t, (&courier{Publisher: other, inbox: "nobody"}).send())
+	require.NoError(t, other.link.Conn.Flush())
+	require.Eventually(t, func() bool { return s.stream(ctx).CachedInfo().State.LastSeq == 1 }, patience, time.Millisecond)
+
+	require.ErrorIs(t, late.Run(ctx), ErrFenced)
+	require.Equal(t, uint64(1), s.stream(ctx).CachedInfo().State.LastSeq, "the window went through behind somebody else's message")
+}
