@@ -31,6 +31,8 @@ const (
 	CodeTruncateReferenced = "truncate_referenced" // a local foreign key forbids the TRUNCATE
 	CodePrivilege          = "privilege"           // the role may not do it
 	CodeApplyError         = "apply_error"         // the database refuses the change for another lasting reason
+	CodeJoins              = "joins"               // a key of a parked transaction is touched
+	CodeBookkeeping        = "bookkeeping"         // pgfed's own tables or functions refuse
 	CodeMalformed          = "malformed_change"    // the batch contradicts itself
 	CodeGap                = "gap"                 // the batch begins behind what was applied
 	CodeForeignHistory     = "foreign_history"     // the batch belongs to another life of the origin's log

@@ -281,7 +281,7 @@ func (a *Applier) joins(ctx context.Context, items []item) error {
 	}
 	var joins bool
 	err := a.conn.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM pgfed.parked_key WHERE origin = $1), EXISTS (
-			SELECT 1 FROM pg_catalog.unnest($2::text[], $3::text[], $4::text[]) AS u(s, t, h)
+			SELECT 1 FROM unnest($2::text[], $3::text[], $4::text[]) AS u(s, t, h)
 			JOIN pgfed.parked_key k ON k.origin = $1 AND k.schema_name = u.s AND k.table_name = u.t
 				AND (k.key_hash = u.h OR k.key_hash = '*' OR u.h = '*'))`,
 		a.Origin, schemas, tables, hashes).Scan(&a.tainted, &joins)
@@ -289,7 +289,7 @@ func (a *Applier) joins(ctx context.Context, items []item) error {
 		return err
 	}
 	if joins {
-		return &Halt{Code: "joins", Reason: "joins: touches a key of a parked transaction", Err: errJoins,
+		return &Halt{Code: CodeJoins, Reason: "touches a key of a parked transaction", Err: errJoins,
 			Remedy: "see replctl parked list"}
 	}
 	return nil

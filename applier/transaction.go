@@ -298,20 +298,24 @@ func (a *Applier) settle(ctx context.Context, x *transaction, p *change.Part, ca
 	return a.parkWhole(ctx, x, p, parkReason{commit: p.Commit, reason: why.Reason, sqlState: why.SQLState, code: why.Code})
 }
 
-// haltOf makes a halt of any lasting error.
+// haltOf makes a halt of any lasting error. Errors of changes are halts by the
+// time they come here: others are of our own statements.
 func haltOf(err error) *Halt {
 	var h *Halt
 	if errors.As(err, &h) {
 		return h
 	}
-	return describe(err, "")
+	h = describe(err, "")
+	h.Code, h.Remedy = CodeBookkeeping, "run replctl init: it makes and grants what pgfed needs"
+	return h
 }
 
-// parkable: conflicts halt whatever on_error says, and what contradicts itself
-// cannot be kept.
+// parkable: conflicts halt whatever on_error says, what contradicts itself
+// cannot be kept, and what is wrong with pgfed's own tables is no fault of the
+// transaction.
 func (h *Halt) parkable() bool {
 	switch h.Code {
-	case CodeConflict, CodeMalformed, CodeGap, CodeForeignHistory:
+	case CodeConflict, CodeMalformed, CodeBookkeeping, CodeGap, CodeForeignHistory:
 		return false
 	}
 	return true
