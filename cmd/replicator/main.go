@@ -47,13 +47,13 @@ func main() {
 type usageError struct{ error }
 
 type settings struct {
-	options     replicator.Options
-	config      string
-	peerURLs    []string
-	postgresURL string
-	logLevel    string
-	logFormat   string
-	memory      int64
+	options      replicator.Options
+	config       string
+	peerURLs     []string
+	postgresFile string
+	logLevel     string
+	logFormat    string
+	memory       int64
 }
 
 func newCommand() *cobra.Command {
@@ -78,7 +78,7 @@ named by --postgres-file, or libpq's PG* variables. SIGTERM is a clean stop.`,
 	flags.StringVar(&s.config, "config", "", "the federation file (PGFED_CONFIG)")
 	flags.StringVar(&s.options.Node, "node", "", "this member's name (PGFED_NODE)")
 	flags.StringVar(&s.options.Postgres, "postgres", "", "connection string of the local database (PGFED_POSTGRES_URL)")
-	flags.StringVar(&s.postgresURL, "postgres-file", "", "file that holds the connection string (PGFED_POSTGRES_FILE)")
+	flags.StringVar(&s.postgresFile, "postgres-file", "", "file that holds the connection string (PGFED_POSTGRES_FILE)")
 	flags.StringVar(&s.options.DataDir, "data-dir", "pgfed-data", "where the embedded broker keeps its store (PGFED_DATA_DIR)")
 	flags.StringVar(&s.options.HTTP, "http", "127.0.0.1:9187", "listen address of /metrics, /livez, /readyz and /v1 (PGFED_HTTP)")
 	flags.StringVar(&s.options.BrokerListen, "broker-listen", "127.0.0.1:4222", "listen address of the embedded broker; TLS first when it has a certificate (PGFED_BROKER_LISTEN)")
@@ -147,12 +147,12 @@ func (s *settings) complete() error {
 	if s.options.Node == "" {
 		return fmt.Errorf("no node name: give --node or PGFED_NODE")
 	}
-	if s.options.Postgres == "" && s.postgresURL != "" {
-		text, err := os.ReadFile(s.postgresURL)
+	if s.options.Postgres == "" && s.postgresFile != "" {
+		text, err := os.ReadFile(s.postgresFile)
 		if err != nil {
 			return fmt.Errorf("read the connection string: %w", err)
 		}
-		s.options.Postgres = strings.TrimSpace(string(text))
+		s.options.Postgres, s.options.PostgresFile = strings.TrimSpace(string(text)), s.postgresFile
 	}
 	s.options.PeerURL = map[string]string{}
 	for _, pair := range s.peerURLs {

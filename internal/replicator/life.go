@@ -50,7 +50,10 @@ func (r *Replicator) live(ctx context.Context, broker *transport.Broker) (err er
 	l := &life{Replicator: r, broker: broker, frontier: checkpoint.NewFrontier(r.Node), appliers: map[string]*applier.Applier{}}
 	defer l.close()
 
-	// 1. One active instance. Others wait here.
+	// 1. One active instance. Others wait here, connected to both sides.
+	if l.own, err = r.dialOwn(ctx, broker); err != nil {
+		return err
+	}
 	if l.lock, err = r.session(ctx, "lock"); err != nil {
 		return err
 	}
@@ -74,9 +77,6 @@ func (r *Replicator) live(ctx context.Context, broker *transport.Broker) (err er
 	}
 
 	// 4. The stream: where it ends is where capture goes on.
-	if l.own, err = r.dialOwn(ctx, broker); err != nil {
-		return err
-	}
 	if l.outbound, err = l.openOutbound(ctx); err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (l *life) identify(ctx context.Context) error {
 		Scan(&l.serverVersion, &l.serverMajor); err != nil {
 		return fmt.Errorf("read the server's version: %w", err)
 	}
-	if l.system, err = decoder.Identify(ctx, l.Postgres); err != nil {
+	if l.system, err = decoder.Identify(ctx, l.database()); err != nil {
 		return err
 	}
 	slot, err := decoder.InspectSlot(ctx, l.admin, l.Federation.SlotName(l.Node))
@@ -175,7 +175,7 @@ func (l *life) establishHistory(ctx context.Context) error {
 		return fmt.Errorf("the server is on timeline %d and its history on %d: this is an old primary; connect to the promoted one", l.system.Timeline, row.Timeline)
 	}
 	// A promotion: the new timeline's history file says where it left the old.
-	parent, fork, err := decoder.Fork(ctx, l.Postgres, l.system.Timeline)
+	parent, fork, err := decoder.Fork(ctx, l.database(), l.system.Timeline)
 	if err != nil {
 		return fmt.Errorf("read where timeline %d begins: %w", l.system.Timeline, err)
 	}
@@ -197,7 +197,7 @@ func (l *life) establishHistory(ctx context.Context) error {
 // hold an origin, and reads the frontier.
 func (l *life) takeOrigins(ctx context.Context) error {
 	var err error
-	if l.flusher, err = applier.OpenFlusher(ctx, applier.FlusherConfig{ConnString: l.Postgres,
+	if l.flusher, err = applier.OpenFlusher(ctx, applier.FlusherConfig{ConnString: l.database(),
 		ApplicationName: "pgfed/" + l.Node + "/flush", Federation: l.Federation.Federation,
 		Standbys: l.Federation.Nodes[l.Node].Standbys}); err != nil {
 		return err
@@ -224,7 +224,7 @@ func (l *life) takeOrigins(ctx context.Context) error {
 func (l *life) openApplier(ctx context.Context, origin string) (*applier.Applier, error) {
 	f := l.Federation
 	a, err := applier.Open(ctx, applier.Config{
-		ConnString: l.Postgres, ApplicationName: "pgfed/" + l.Node + "/apply/" + origin,
+		ConnString: l.database(), ApplicationName: "pgfed/" + l.Node + "/apply/" + origin,
 		Federation: f.Federation, Node: l.Node, Origin: origin,
 		Rules: l.rules, Frontier: l.frontier, Included: f.Included,
 		Causal: f.Delivery.Mode == "causal", MaxWait: time.Duration(f.Delivery.MaxWait), Stall: time.Duration(f.Apply.Stall),

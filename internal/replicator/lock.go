@@ -3,15 +3,31 @@ package replicator
 import (
 	"context"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
+// database is the local database's connection string. A file is read again at
+// every connection: passwords are changed there.
+func (r *Replicator) database() string {
+	if r.PostgresFile == "" {
+		return r.Postgres
+	}
+	text, err := os.ReadFile(r.PostgresFile)
+	if err != nil {
+		r.log.Warn("the connection string's file could not be read; the one read before is used", "error", err)
+		return r.Postgres
+	}
+	return strings.TrimSpace(string(text))
+}
+
 // session opens an ordinary session on the local database. A dead client is
 // noticed by the server within half a minute, so that what it held is free.
 func (r *Replicator) session(ctx context.Context, role string) (*pgx.Conn, error) {
-	cfg, err := pgx.ParseConfig(r.Postgres)
+	cfg, err := pgx.ParseConfig(r.database())
 	if err != nil {
 		return nil, fmt.Errorf("parse the database's connection string: %w", err)
 	}

@@ -13,7 +13,10 @@ type Options struct {
 	Federation *config.Federation
 	Node       string // this member's name
 	Postgres   string // connection string of the local database
-	Version    string // of the program
+	// PostgresFile, when not empty, holds the connection string and is read
+	// again at every connection.
+	PostgresFile string
+	Version      string // of the program
 
 	HTTP string // listen address of /metrics, /livez, /readyz and /v1
 

@@ -60,7 +60,7 @@ func (o *outbound) run(ctx context.Context) error {
 	group.Go(func() error { return o.publisher.Run(ctx) })
 	group.Go(func() error {
 		return decoder.Run(ctx, decoder.Config{
-			ConnString: o.Postgres, ApplicationName: "pgfed/" + o.Node + "/capture",
+			ConnString: o.database(), ApplicationName: "pgfed/" + o.Node + "/capture",
 			Slot: o.Federation.SlotName(o.Node), Publication: o.Federation.PublicationName(),
 			Start:        o.publisher.Start(),
 			ServerFilter: o.serverFilter(),
