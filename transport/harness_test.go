@@ -271,7 +271,9 @@ func (w *wal) publish(t testing.TB, link *Link, cfg PublisherConfig) *life {
 	return w.run(t, p)
 }
 
-func (w *wal) run(t testing.TB, p *Publisher) *life {
+func (w *wal) run(t testing.TB, p *Publisher) *life { return w.runFrom(t, p, p.Start()) }
+
+func (w *wal) runFrom(t testing.TB, p *Publisher, start change.LSN) *life {
 	ctx, cancel := context.WithCancel(testContext(t))
 	l := &life{t: t, p: p, cancel: cancel, ended: make(chan error, 1)}
 	l.done.Add(2)
@@ -281,7 +283,7 @@ func (w *wal) run(t testing.TB, p *Publisher) *life {
 	}()
 	go func() {
 		defer l.done.Done()
-		_ = w.capture(ctx, p, p.Start())
+		_ = w.capture(ctx, p, start)
 	}()
 	t.Cleanup(l.stop)
 	return l

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/pgfed/pgfed/internal/change"
@@ -171,11 +172,16 @@ func (i *identity) renew(base change.LSN) {
 	i.Base = base
 }
 
-// call runs one request with its own timeout.
+// call runs one request with its own timeout. When that strikes the error is
+// nats.ErrTimeout, so that it is not taken for the caller's own.
 func call[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	bounded, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return request(ctx)
+	result, err := request(bounded)
+	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer for %v: %w", callTimeout, nats.ErrTimeout)
+	}
+	return result, err
 }
 
 // look returns a stream with what it says of itself, asked just now.

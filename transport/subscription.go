@@ -45,7 +45,9 @@ type Subscription struct {
 	from change.Position
 
 	mine     change.Position // everything up to it has been handed out
-	session  *session
+	session  *session        // nil between sessions
+	pending  string          // why there is none
+	closed   bool
 	unpacker unpacker
 	batch    change.Batch
 
@@ -63,7 +65,7 @@ type Subscription struct {
 const maxFruitless = 4
 
 // Subscribe finds the position in the origin's stream. Errors wrap
-// ErrStreamMissing, ErrSessionLost or are the broker's, which pass; or ErrGap,
+// ErrStreamMissing, ErrSessionLost or ctx's, which pass; or ErrGap,
 // ErrForeignHistory, ErrFormat, ErrCorrupt or ErrNotMember, which last.
 func Subscribe(ctx context.Context, link *Link, cfg SubscriptionConfig) (*Subscription, error) {
 	if cfg.IdleTimeout <= 0 {
@@ -99,6 +101,11 @@ func (s *Subscription) Told(published change.LSN) {
 
 // Close ends the subscription. It may be called again.
 func (s *Subscription) Close() {
+	s.closed = true
+	s.hangUp()
+}
+
+func (s *Subscription) hangUp() {
 	if s.session != nil {
 		s.session.close()
 		s.session = nil
@@ -116,6 +123,14 @@ func (s *Subscription) Next(ctx context.Context) (*change.Batch, error) {
 	entered := time.Now()
 	watch := func() error { return s.watch(entered) }
 	for {
+		if s.closed {
+			return nil, fmt.Errorf("read stream %s: %w: closed", s.name, ErrSessionLost)
+		}
+		if s.session == nil {
+			if err := s.open(ctx, s.pending); err != nil {
+				return nil, err
+			}
+		}
 		m, err := s.session.next(ctx, watch)
 		if err != nil {
 			return nil, err
@@ -128,16 +143,15 @@ func (s *Subscription) Next(ctx context.Context) (*change.Batch, error) {
 			s.fruitless, s.suspect = 0, 0
 			return batch, nil
 		}
+		entered = time.Now()
 		if again == "" {
-			entered = time.Now()
 			continue
 		}
 		if s.fruitless++; s.fruitless > maxFruitless {
 			return nil, fmt.Errorf("read stream %s: %w: no way on behind %v (%s)", s.name, ErrSessionLost, s.mine, again)
 		}
-		if err := s.open(ctx, again); err != nil {
-			return nil, err
-		}
+		s.hangUp()
+		s.pending = again
 	}
 }
 
@@ -154,18 +168,31 @@ func (s *Subscription) watch(entered time.Time) error {
 
 // open begins a session behind the reader's position.
 func (s *Subscription) open(ctx context.Context, reason string) error {
-	s.Close()
 	s.unpacker.large.close()
 	s.cfg.Metrics.session(s.cfg.Origin, reason)
 	session := newSession(s.link, s.name)
 	start, err := s.begin(ctx, session)
 	if err != nil {
 		session.close()
-		return fmt.Errorf("subscribe to stream %s: %w", s.name, err)
+		return fmt.Errorf("subscribe to stream %s: %w", s.name, passing(ctx, err))
 	}
 	s.session = session
 	s.cfg.Logger.Debug("reading", "stream", s.name, "generation", s.who.Generation.Short(), "position", s.mine, "sequence", start, "reason", reason)
 	return nil
+}
+
+// passing makes an error of the broker or the connection an ErrSessionLost.
+// Errors of ours, and ctx's, are left as they are.
+func passing(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	for _, ours := range []error{ErrGap, ErrForeignHistory, ErrForeignGeneration, ErrFormat, ErrCorrupt, ErrNotMember, ErrStreamMissing, ErrSessionLost} {
+		if errors.Is(err, ours) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrSessionLost, err)
 }
 
 func (s *Subscription) begin(ctx context.Context, session *session) (start uint64, err error) {
