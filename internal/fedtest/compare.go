@@ -101,17 +101,31 @@ func (f *Federation) behind(ctx context.Context, span Span) error {
 			if peer == origin {
 				continue
 			}
-			inbound, found := inboundOf(statuses[peer.Name], origin.Name)
-			switch {
-			case !found:
-				problems = append(problems, fmt.Errorf("%s says nothing about %s", peer.Name, origin.Name))
-			case inbound.Applied.History != stream.History.ID || inbound.Applied.LSN < stream.Published:
+			applied, err := peer.applied(ctx, origin.Name)
+			if err != nil {
+				return err
+			}
+			if inbound, _ := inboundOf(statuses[peer.Name], origin.Name); applied.History != stream.History.ID || applied.LSN < stream.Published {
 				problems = append(problems, fmt.Errorf("%s has applied %s up to %s of %s:%s, it is %s%s", peer.Name, origin.Name,
-					inbound.Applied, stream.History.ID.Short(), stream.Published, inbound.State, haltText(inbound)))
+					applied, stream.History.ID.Short(), stream.Published, inbound.State, haltText(inbound)))
 			}
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// applied reads the node's checkpoint in its database.
+func (n *Node) applied(ctx context.Context, origin string) (change.Position, error) {
+	var position change.Position
+	rows, err := n.DB.TryQuery(ctx, "SELECT history, lsn FROM pgfed.checkpoint WHERE origin = $1", origin)
+	if err != nil || len(rows) == 0 {
+		return position, err
+	}
+	if position.History, err = change.ParseID(rows[0][0]); err != nil {
+		return position, err
+	}
+	position.LSN, err = change.ParseLSN(rows[0][1])
+	return position, err
 }
 
 func haltText(inbound report.Inbound) string {

@@ -157,8 +157,14 @@ const Role = "pgfed_replicator"
 func (f *Federation) Init() {
 	f.t.Helper()
 	for _, node := range f.Nodes() {
-		node.Replctl("init", "--yes", "--role", Role)
+		node.Init()
 	}
+}
+
+// Init prepares the node's database, or does what is left to do.
+func (n *Node) Init() {
+	n.t.Helper()
+	n.Replctl("init", "--yes", "--role", Role)
 }
 
 // Node returns a node by name.

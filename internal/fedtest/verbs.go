@@ -55,6 +55,7 @@ func init() {
 		"bank":     {"a table of accounts and a history for every node, for load and burst", (*play).doBank},
 		"external": {"broker: one for all, in a process of its own", func(p *play) { p.words(1, 1); p.config.External = true }},
 		"start":    {"the federation, or: start replicator|postgres ALL|NODES, or: start broker", (*play).doStart},
+		"init":     {"ALL|NODES: replctl init, again", (*play).doInit},
 		// What users do.
 		"exec":       {"NODE SQL, or exec NODE <<END", func(p *play) { node, sql := p.nodeAndSQL(); node.Exec(sql) }},
 		"exec-fails": {"NODE SQL: and the server must refuse it", (*play).doExecFails},
@@ -256,6 +257,12 @@ func (p *play) doStart() {
 		return
 	}
 	p.f = New(p.T, p.config)
+}
+
+func (p *play) doInit() {
+	for _, node := range p.nodes(p.words(1, 9)) {
+		node.Init()
+	}
 }
 
 func (p *play) each(replicator func(*Node), postgres func(*pgtest.Server), broker func()) {
