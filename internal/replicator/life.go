@@ -37,6 +37,7 @@ type life struct {
 	frontier      *checkpoint.Frontier
 	own           *transport.Link
 	outbound      *outbound
+	standbys      *pgx.Conn // asks how far the failover standbys are; nil without any
 
 	appliersMu sync.Mutex
 	appliers   map[string]*applier.Applier // taken at the start, handed to the inbound pipelines
@@ -109,7 +110,7 @@ func (l *life) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(context.Background()), time.Second)
 	defer cancel()
-	for _, conn := range []*pgx.Conn{l.admin, l.lock} {
+	for _, conn := range []*pgx.Conn{l.standbys, l.admin, l.lock} {
 		if conn != nil {
 			_ = conn.Close(ctx) // the session is gone either way
 		}

@@ -56,6 +56,10 @@ func (l *life) openOutbound(ctx context.Context) (*outbound, error) {
 }
 
 func (o *outbound) run(ctx context.Context) error {
+	sink, err := o.sink(ctx)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return o.publisher.Run(ctx) })
 	group.Go(func() error {
@@ -65,9 +69,23 @@ func (o *outbound) run(ctx context.Context) error {
 			Start:        o.publisher.Start(),
 			ServerFilter: o.serverFilter(),
 			Logger:       o.log.With("part", "decoder"), Metrics: o.metrics.decoder,
-		}, o.publisher, func() change.LSN { return change.LSN(o.confirmed.Load()) })
+		}, sink, func() change.LSN { return change.LSN(o.confirmed.Load()) })
 	})
 	return group.Wait()
+}
+
+// sink is where the decoder hands transactions to: the publisher, behind a gate
+// when failover standbys are named.
+func (o *outbound) sink(ctx context.Context) (decoder.Sink, error) {
+	standbys := o.Federation.Nodes[o.Node].Standbys
+	if len(standbys) == 0 {
+		return o.publisher, nil
+	}
+	var err error
+	if o.standbys, err = o.session(ctx, "standbys"); err != nil {
+		return nil, err
+	}
+	return &gate{Publisher: o.publisher, conn: o.standbys, standbys: standbys, board: o.board}, nil
 }
 
 // serverFilter says whether the server may drop everything that carries an
