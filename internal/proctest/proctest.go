@@ -137,7 +137,10 @@ func Folder(base, kind string) (path string, release func(keep bool), err error)
 	if err != nil {
 		return "", nil, fmt.Errorf("name folder: %w", err)
 	}
+	// Held even if nobody keeps release: a file that is out of reach is closed.
+	held.Store(named, lock)
 	return named, func(keep bool) {
+		held.Delete(named)
 		if keep {
 			_ = os.WriteFile(filepath.Join(named, keepName), nil, 0o644)
 		} else {
@@ -146,6 +149,8 @@ func Folder(base, kind string) (path string, release func(keep bool), err error)
 		_ = lock.Close()
 	}, nil
 }
+
+var held sync.Map
 
 const (
 	lockName = "lock"

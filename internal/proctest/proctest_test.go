@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -60,9 +61,14 @@ func TestFoldersAreSwept(t *testing.T) {
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(kept, "keep"), nil, 0o644))
 
+	unreleased, _, err := proctest.Folder(base, "x")
+	require.NoError(t, err)
+	runtime.GC()
+
 	second, releaseSecond, err := proctest.Folder(base, "x")
 	require.NoError(t, err)
 	require.DirExists(t, first, "its lock is held")
+	require.DirExists(t, unreleased)
 	require.DirExists(t, kept)
 	require.NoDirExists(t, abandoned)
 	release(false)
