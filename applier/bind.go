@@ -44,6 +44,11 @@ func (a *Applier) judgeChanges(ctx context.Context, changes []change.Change, las
 				return nil, err
 			}
 		}
+		for _, t := range c.Truncated {
+			if err := a.learnFamily(ctx, t); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if a.judge == nil { // the first transaction, or partitions have changed
 		a.judge = conflict.NewTransaction(a.Rules, a.Origin, a.plans.family)

@@ -98,8 +98,8 @@ func (e *encounter) lockOne(ctx context.Context, where func(*builder)) (*localRo
 // unique index or an exclusion constraint: all of them, not just the one that
 // the error names. own is the row that the change updates, "" for an insert.
 func (e *encounter) inTheWay(ctx context.Context, own string) ([]localRow, error) {
-	q, any := e.it.plan.blockers(e.img, own)
-	if !any {
+	q, found := e.it.plan.blockers(e.img, own)
+	if !found {
 		return nil, nil
 	}
 	result := e.a.conn.PgConn().ExecParams(ctx, q.sql, q.values, q.oids, nil, nil).Read()
@@ -133,7 +133,7 @@ func tidArray(ctids []string) []byte { return []byte(`{"` + strings.Join(ctids, 
 // blockers builds the query for the rows in the way of a new row. The new row
 // is made with every column of ours, so that expressions, predicates and
 // generated columns of indexes can be computed.
-func (p *plan) blockers(img *image, own string) (q once, any bool) {
+func (p *plan) blockers(img *image, own string) (q once, found bool) {
 	var b strings.Builder
 	b.WriteString("WITH pgfed_new AS (SELECT ")
 	q.values, q.oids = p.writeNewRow(&b, img, own)
@@ -149,14 +149,14 @@ func (p *plan) blockers(img *image, own string) (q once, any bool) {
 		if x.deferred || !x.comparable() {
 			continue
 		}
-		if any {
+		if found {
 			b.WriteString(" UNION ALL ")
 		}
-		any = true
+		found = true
 		p.writeBlocker(&b, x, own)
 	}
 	q.sql = b.String()
-	return q, any
+	return q, found
 }
 
 // writeNewRow writes the new row's columns: what the change brings, what stays

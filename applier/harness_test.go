@@ -57,7 +57,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func server(t *testing.T) *pgtest.Server {
+func server(t testing.TB) *pgtest.Server {
 	t.Helper()
 	shared.once.Do(func() {
 		shared.server = pgtest.Start(shared.tb, pgtest.Name("applier"),
@@ -69,7 +69,7 @@ func server(t *testing.T) *pgtest.Server {
 // bench is a source whose changes are captured with pgoutput, and a target
 // that an Applier writes to.
 type bench struct {
-	t          *testing.T
+	t          testing.TB
 	ctx        context.Context
 	federation string
 	targetURL  string
@@ -88,7 +88,7 @@ type bench struct {
 // newBench makes both databases with the same schema; the target gets the
 // second one instead if there are two. Node east is the source, west the
 // target.
-func newBench(t *testing.T, schemas ...string) *bench {
+func newBench(t testing.TB, schemas ...string) *bench {
 	t.Helper()
 	s := server(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -330,7 +330,7 @@ func (b *bench) conflicts() []string {
 
 // pgoutput reads protocol version 1 for tests.
 type pgoutput struct {
-	t      *testing.T
+	t      testing.TB
 	tables map[uint32]*change.Table
 	parts  []change.Part
 }

@@ -268,7 +268,7 @@ func (a *Applier) joins(ctx context.Context, items []item) error {
 	}
 	var schemas, tables, hashes []string
 	for i := range items {
-		if !items[i].Verdict.Accept {
+		if !items[i].Verdict.Accept && items[i].Change.Op != change.Truncate {
 			continue
 		}
 		keys, err := touched(items[i].Change)

@@ -120,6 +120,23 @@ func (a *Applier) replan(ctx context.Context, t *change.Table) (*plan, error) {
 
 func sameFamily(f, g conflict.Family) bool { return f.Root == g.Root && slices.Equal(f.Key, g.Key) }
 
+// learnFamily notes the partitions around a table that is only truncated. A
+// table that is not here is the exact path's affair.
+func (a *Applier) learnFamily(ctx context.Context, t *change.Table) error {
+	name := tableName{t.Schema, t.Name}
+	if _, known := a.plans.families[name]; known {
+		return nil
+	}
+	local, err := readTarget(ctx, a.conn, t.Schema, t.Name)
+	if errors.Is(err, errNoTable) {
+		return nil
+	}
+	if err == nil {
+		a.plans.families[name] = local.family
+	}
+	return err
+}
+
 // buildPlan matches the origin's columns with ours by name and chooses how
 // rows are found.
 func buildPlan(t *change.Table, local *target) (*plan, error) {

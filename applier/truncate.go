@@ -14,40 +14,49 @@ import (
 
 // truncate makes a TRUNCATE count for the tables whose verdicts say so. Only
 // the tables that the origin lists are touched, never what else a CASCADE
-// would find here.
+// would find here. What does not count as made is one record: a change has one
+// identity.
 func (a *Applier) truncate(ctx context.Context, x *transaction, it *item, count *tally) error {
 	c := it.Change
 	if len(it.Tables) != len(c.Truncated) {
 		return malformed(nil, fmt.Errorf("a TRUNCATE of %d tables has %d verdicts", len(c.Truncated), len(it.Tables)))
 	}
 	var whole []string
-	applied := false
+	var spared []*change.Table
+	var verdict conflict.Verdict
+	action := conflict.OwnRowsOnly
 	for i, table := range c.Truncated {
 		local, err := a.truncated(ctx, table)
 		if err != nil {
 			return err
 		}
-		if local.kind == 'p' {
+		v := it.Tables[i]
+		switch {
+		case local.kind == 'p':
 			continue // its partitions are listed too
-		}
-		switch v := it.Tables[i]; {
-		case !v.Accept:
-			err = a.recordTruncate(ctx, x, it, table, v, conflict.Refuse, count)
-		case v.Own != nil:
-			applied = true
-			if err = a.deleteOwn(ctx, table, local, v.Own); err == nil {
-				err = a.recordTruncate(ctx, x, it, table, v, conflict.OwnRowsOnly, count)
-			}
-		default:
-			applied = true
+		case v.Accept && v.Own == nil:
 			whole = append(whole, local.quoted)
+			continue
+		case v.Accept:
+			err = a.deleteOwn(ctx, table, local, v.Own)
+		default:
+			action = conflict.Refuse
 		}
 		if err != nil {
 			return err
 		}
+		if spared == nil || verdict.Accept && !v.Accept {
+			verdict = v
+		}
+		spared = append(spared, table)
 	}
-	if applied {
+	if spared == nil || action == conflict.OwnRowsOnly || whole != nil {
 		count.changes++
+	}
+	if spared != nil {
+		if err := a.recordTruncate(ctx, x, it, spared, verdict, action, count); err != nil {
+			return err
+		}
 	}
 	if whole == nil {
 		return nil
@@ -114,11 +123,21 @@ func (a *Applier) deleteOwn(ctx context.Context, t *change.Table, local *target,
 	return nil
 }
 
-func (a *Applier) recordTruncate(ctx context.Context, x *transaction, it *item, t *change.Table, v conflict.Verdict, action conflict.Action, count *tally) error {
-	r, err := describeChange(it.Change, t, v, v.Kind, action, nil)
+// recordTruncate writes one record under the first table that was not
+// truncated as a whole; key lists all of them.
+func (a *Applier) recordTruncate(ctx context.Context, x *transaction, it *item, spared []*change.Table, v conflict.Verdict, action conflict.Action, count *tally) error {
+	r, err := describeChange(it.Change, spared[0], v, v.Kind, action, nil)
 	if err != nil {
 		return err
 	}
+	r.key = []byte(`{"tables": [`)
+	for i, t := range spared {
+		if i > 0 {
+			r.key = append(r.key, ", "...)
+		}
+		r.key = appendJSON(r.key, []byte(t.String()))
+	}
+	r.key = append(r.key, "]}"...)
 	count.conflict(r.kind, r.resolution, 1)
 	return a.writeRecord(ctx, x, r)
 }
