@@ -14,7 +14,9 @@
 //
 // How a drain is measured: with the target's side stopped, one row goes to a
 // table of marks, then the work, then a second mark. The target's side is
-// started, and the target is asked for the marks every two milliseconds. "Start"
+// started, and the target is asked for the marks every five milliseconds. "Start"
 // is the time until the first mark is there, "drain" the time from the first
-// to the second; rates are the work over the drain.
+// to the second; rates are the work over the drain. "CPU s" adds up every process
+// of the system and of the servers, from the start to the second mark; it tells
+// more than the clock when the machine was not quiet.
 package main

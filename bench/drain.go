@@ -119,7 +119,7 @@ func (b *bench) live(ctx context.Context, s system, w workload, p pair, watch *p
 func (b *bench) await(ctx context.Context, s system, watch *pgx.Conn, mark int) (time.Time, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, b.limit, fmt.Errorf("not all had arrived after %s", b.limit))
 	defer cancel()
-	tick := time.NewTicker(2 * time.Millisecond)
+	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	health := time.NewTicker(2 * time.Second)
 	defer health.Stop()

@@ -26,7 +26,9 @@ func (b *bench) measureLatency(ctx context.Context, s system) (measurement, erro
 	w := workload{schema: "CREATE TABLE single (id bigint PRIMARY KEY, note text NOT NULL)"}
 	err := b.withPair(ctx, s, w, func(p pair) error {
 		meter := b.startMeter(ctx, s)
+		began := time.Now()
 		waits, err := latencies(ctx, p, count, b.limit)
+		m.Drain = time.Since(began).Seconds()
 		meter.finish(ctx, &m)
 		if err != nil {
 			return err

@@ -14,6 +14,9 @@ func (r *results) markdown() string {
 	fmt.Fprintf(&b, "%s, revision %s. Postgres %s (both servers), nats-server %s (embedded in each replicator), %s. "+
 		"%d cores (%s), shared by everything. Load average at the start %s.\n\nServers: %s.\n",
 		r.Date.Format("2006-01-02 15:04 UTC"), r.Revision, r.Postgres, r.Broker, r.Go, r.Cores, r.Processor, r.Load, strings.Join(r.Settings, ", "))
+	if noisy := r.noisy(); noisy != "" {
+		fmt.Fprintf(&b, "\n**The machine was not quiet** during %s: others used much of it. Times and ratios of these say little; repeat them.\n", noisy)
+	}
 	r.drains(&b)
 	r.latencies(&b)
 	r.memories(&b)
@@ -66,8 +69,16 @@ func reference(lines []line, work string) (line, bool) {
 	return lines[at], true
 }
 
+func (r *results) noisy() string {
+	var found []string
+	for _, l := range r.lines(func(m measurement) bool { return m.Memory == nil && m.noisy(r.Cores) }) {
+		found = append(found, l.work+" ("+l.system+")")
+	}
+	return strings.Join(found, ", ")
+}
+
 func (r *results) drains(b *strings.Builder) {
-	lines := r.lines(func(m measurement) bool { return m.Drain > 0 && m.Memory == nil })
+	lines := r.lines(func(m measurement) bool { return m.Drain > 0 && m.Memory == nil && m.P50 == 0 })
 	if len(lines) == 0 {
 		return
 	}
@@ -76,19 +87,20 @@ func (r *results) drains(b *strings.Builder) {
 	b.WriteString("`tpcb`: pgbench transactions. `bulk`: one transaction of inserts. `-live`: from the commit at the origin, with everything running. " +
 		"\"pgfed, from the log\": both replicators were off while the work was written, as nothing of native replication runs then; " +
 		"\"pgfed\": only the target's was, so the origin's broker held the work. Medians; the ratio is to native.\n\n")
-	b.WriteString("| work | system | runs | start s | drain s | rows/s | txn/s | ratio | tables equal |\n|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| work | system | runs | start s | drain s | rows/s | txn/s | ratio | CPU s | CPU ratio | tables equal |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, l := range lines {
-		ratio := "-"
+		ratio, more := "-", "-"
 		if base, found := reference(lines, l.work); found {
-			ratio = fmt.Sprintf("%.2f", rate(l)/rate(base))
+			ratio, more = fmt.Sprintf("%.2f", rate(l)/rate(base)), fmt.Sprintf("%.1f", l.median(measurement.cpu)/base.median(measurement.cpu))
 		}
 		same := "yes"
 		if slices.ContainsFunc(l.found, func(m measurement) bool { return !m.Equal }) {
 			same = "NO"
 		}
-		fmt.Fprintf(b, "| %s | %s | %d | %.2f | %.2f | %s | %s | %s | %s |\n", l.work, l.system, len(l.found),
+		fmt.Fprintf(b, "| %s | %s | %d | %.2f | %.2f | %s | %s | %s | %.2f | %s | %s |\n", l.work, l.system, len(l.found),
 			l.median(func(m measurement) float64 { return m.Start }), l.median(func(m measurement) float64 { return m.Drain }),
-			thousand(rate(l)), thousand(l.median(func(m measurement) float64 { return float64(m.Transactions) / m.Drain })), ratio, same)
+			thousand(rate(l)), thousand(l.median(func(m measurement) float64 { return float64(m.Transactions) / m.Drain })), ratio,
+			l.median(measurement.cpu), more, same)
 	}
 	b.WriteString("\n```\n")
 	for _, l := range lines {

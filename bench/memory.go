@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -66,7 +65,7 @@ func (b *bench) measureMemory(ctx context.Context, s *ours, one memoryCase, p pa
 	}
 	defer watch.Close(context.WithoutCancel(ctx))
 	gauge := startGauge(ctx, s)
-	defer func() { m.Memory = gauge.finish() }()
+	defer func() { m.Memory = gauge.finish(ctx) }()
 	began := time.Now()
 	if err := statement(one.load)(ctx, b.stage.origin, p.name); err != nil {
 		return err
@@ -99,24 +98,21 @@ type memory struct {
 
 // gauge looks at the replicators' memory from time to time.
 type gauge struct {
-	mu    sync.Mutex
-	found map[string]memory
-	stop  context.CancelFunc
-	done  chan struct{}
+	system *ours
+	found  map[string]memory // the goroutine's until done
+	stop   context.CancelFunc
+	done   chan struct{}
 }
 
 func startGauge(ctx context.Context, s *ours) *gauge {
 	ctx, cancel := context.WithCancel(ctx)
-	g := &gauge{found: map[string]memory{}, stop: cancel, done: make(chan struct{})}
-	targets, pids := s.both(), s.processes()
+	g := &gauge{system: s, found: map[string]memory{}, stop: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(g.done)
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			for _, r := range targets {
-				g.look(ctx, r, pids["replicator "+r.node])
-			}
+			g.look(ctx)
 			select {
 			case <-ctx.Done():
 				return
@@ -127,22 +123,28 @@ func startGauge(ctx context.Context, s *ours) *gauge {
 	return g
 }
 
-func (g *gauge) look(ctx context.Context, r *replicator, pid int) {
-	inside := heap(ctx, r)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	m := g.found["replicator "+r.node]
-	m.Peak = max(m.Peak, statusField(pid, "VmHWM"))
-	m.Anonymous = max(m.Anonymous, statusField(pid, "RssAnon"))
-	m.File = max(m.File, statusField(pid, "RssFile"))
-	m.HeapInUse = max(m.HeapInUse, inside["go_memstats_heap_inuse_bytes"])
-	m.Stacks = max(m.Stacks, inside["go_memstats_stack_inuse_bytes"])
-	g.found["replicator "+r.node] = m
+func (g *gauge) look(ctx context.Context) {
+	for name, pid := range g.system.processes() {
+		m := g.found[name]
+		m.Peak = max(m.Peak, statusField(pid, "VmHWM"))
+		m.Anonymous = max(m.Anonymous, statusField(pid, "RssAnon"))
+		m.File = max(m.File, statusField(pid, "RssFile"))
+		g.found[name] = m
+	}
+	for _, r := range g.system.both() {
+		inside := heap(ctx, r)
+		m := g.found["replicator "+r.node]
+		m.HeapInUse = max(m.HeapInUse, inside["go_memstats_heap_inuse_bytes"])
+		m.Stacks = max(m.Stacks, inside["go_memstats_stack_inuse_bytes"])
+		g.found["replicator "+r.node] = m
+	}
 }
 
-func (g *gauge) finish() map[string]memory {
+// finish looks once more: the kernel's peak misses nothing before that.
+func (g *gauge) finish(ctx context.Context) map[string]memory {
 	g.stop()
 	<-g.done
+	g.look(context.WithoutCancel(ctx))
 	return g.found
 }
 

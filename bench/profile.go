@@ -21,6 +21,7 @@ func profiles(ctx context.Context) []profile {
 	var found []profile
 	for _, one := range []struct{ folder, bench string }{
 		{"./decoder", "BenchmarkDrain/bulk"},
+		{"./bench", "BenchmarkApply/pipelined"},
 		{"./bench", "BenchmarkApply/exact"},
 	} {
 		p := profile{Name: one.folder + " " + one.bench}
@@ -52,19 +53,18 @@ func takeProfile(ctx context.Context, folder, bench string) (string, error) {
 			lines = append(lines, line)
 		}
 	}
-	for _, order := range []string{"-flat", "-cum"} {
-		top := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-nodecount", "25", order, program, file)
+	for _, view := range [][]string{
+		{"-flat", "-nodecount", "10"},
+		{"-cum", "-nodecount", "20", "-show", "pgfed|pgx|pglogrepl"}, // whose calls it is
+	} {
+		args := append([]string{"tool", "pprof", "-top"}, append(view, program, file)...)
+		top := exec.CommandContext(ctx, "go", args...)
 		said, err = top.Output()
 		if err != nil {
 			return "", fmt.Errorf("read the profile: %w", err)
 		}
-		for _, line := range strings.Split(strings.TrimSpace(string(said)), "\n") {
-			// Names of files and builds are of this machine.
-			if !strings.HasPrefix(line, "File:") && !strings.HasPrefix(line, "Build ID:") && !strings.HasPrefix(line, "Type:") {
-				lines = append(lines, line)
-			}
-		}
-		lines = append(lines, "")
+		_, table, _ := strings.Cut(string(said), "Showing nodes") // before it are names of this machine
+		lines = append(lines, "", "Showing nodes"+strings.TrimRight(table, "\n"))
 	}
 	return strings.TrimSpace(strings.Join(lines, "\n")), nil
 }

@@ -38,6 +38,22 @@ type measurement struct {
 
 func (m measurement) rate() float64 { return float64(m.Rows) / m.Drain }
 
+// cpu adds up what the system and its servers used: all but what watched them.
+func (m measurement) cpu() (seconds float64) {
+	for name, used := range m.CPU {
+		if name != "bench" && name != "others of the bench" && !strings.HasSuffix(name, " session") {
+			seconds += used
+		}
+	}
+	return seconds
+}
+
+// noisy reports whether others used so much of the machine that the clock
+// says little: a tenth of it, and half of what was measured.
+func (m measurement) noisy(cores int) bool {
+	return m.Foreign > 0.1*float64(cores)*(m.Start+m.Drain) && m.Foreign > 0.5*m.cpu() && m.Foreign > 0.5
+}
+
 // over says which processes took more memory than is promised.
 func (m measurement) over() []string {
 	var names []string
