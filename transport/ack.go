@@ -49,10 +49,14 @@ func (l *Link) Acknowledge(ctx context.Context, federation, origin string, ack A
 // Acks returns the last acknowledgement of each peer. One that cannot be read
 // is logged and left out. Whether its history and generation are those of the
 // stream is the caller's to judge; a sequence that cannot belong to the
-// position beside it is returned as 0.
+// position beside it in this generation is returned as 0.
 func (p *Publisher) Acks(ctx context.Context) (map[string]Ack, error) {
 	name := ackStreamName(p.cfg.Federation, p.cfg.Node)
 	stream, err := look(ctx, p.link, name)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := look(ctx, p.link, p.name)
 	if err != nil {
 		return nil, err
 	}
@@ -76,11 +80,15 @@ func (p *Publisher) Acks(ctx context.Context) (map[string]Ack, error) {
 			p.cfg.Logger.Warn("an acknowledgement is ignored", "peer", peer, "error", err)
 			continue
 		}
-		p.mu.Lock()
-		if ack.Generation == p.progress.Generation && !p.samples.plausible(ack) {
-			ack.Sequence = 0
+		if ack.Generation == p.Progress().Generation {
+			sound, err := p.verified(ctx, changes, ack)
+			if err != nil {
+				return nil, err
+			}
+			if !sound {
+				ack.Sequence = 0
+			}
 		}
-		p.mu.Unlock()
 		acks[peer] = ack
 	}
 	return acks, nil

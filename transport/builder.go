@@ -525,7 +525,7 @@ func (b *builder) emit(tables []*described, heads []part, records []byte, last c
 		b.broken = fmt.Errorf("seal a message of %d bytes: %w of this federation's size: set it to 1 MiB", len(data), ErrTooLarge)
 		return
 	}
-	m.number, m.last, m.plain = b.number, last, len(data)
+	m.number, m.last, m.open, m.plain = b.number, last, back > 0, len(data)
 	m.data = seal(data, b.compression)
 	b.position = last
 	b.out.put(m)

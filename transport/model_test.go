@@ -194,7 +194,7 @@ func (m *world) step() string {
 		}
 		return "zombie publisher"
 	case n < 94:
-		if sub := m.peers[m.random.IntN(2)].sub; sub != nil {
+		if sub := m.peers[m.random.IntN(2)].sub; sub != nil && sub.session != nil {
 			select {
 			case <-sub.session.incoming:
 			default:

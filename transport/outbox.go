@@ -14,6 +14,7 @@ type sealed struct {
 	data       []byte
 	plain      int        // size before compression
 	last       change.LSN // position completed by it
+	open       bool       // a large transaction is unfinished behind it
 	commitTime time.Time  // of the newest transaction in it
 	sentAt     time.Time
 }

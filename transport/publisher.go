@@ -29,7 +29,9 @@ type Publisher struct {
 	acked    uint64 // number of the last message known to be in the stream
 	idle     idleMark
 	samples  samples
-	trimmed  uint64 // everything below this sequence has been purged
+	ledger   ledger
+	checked  map[string]Ack // acknowledgements from before this life found to be sound
+	trimmed  uint64         // everything below this sequence has been purged
 }
 
 // idleMark says that everything up to lsn is in the stream once message
@@ -74,7 +76,10 @@ func newPublisher(link *Link, cfg PublisherConfig, capacity int, end tail, from 
 		start: from.start, writer: writer, window: window, opened: end,
 		progress: Progress{Published: from.previous, Captured: max(from.start, cfg.Slot), Sequence: end.sequence, Generation: from.generation},
 	}
-	p.samples.add(sample{at: time.Now(), sequence: end.sequence, last: from.previous})
+	p.checked = make(map[string]Ack)
+	p.samples.add(sample{at: time.Now(), sequence: end.sequence})
+	p.ledger.first = end.sequence
+	p.ledger.add(entry{last: from.previous, open: !end.empty && end.header.Back > 0})
 	return p
 }
 
@@ -137,7 +142,8 @@ func (p *Publisher) stored(number uint64) {
 		p.progress.Published = max(p.progress.Published, m.last)
 		p.progress.Sequence = p.sequenceOf(m.number)
 		p.progress.CommitTime = m.commitTime
-		p.samples.stored(sample{at: time.Now(), sequence: p.progress.Sequence, last: m.last}, len(m.data))
+		p.samples.stored(sample{at: time.Now(), sequence: p.progress.Sequence}, len(m.data))
+		p.ledger.add(entry{last: m.last, open: m.open})
 		p.cfg.Metrics.published(len(m.data), m.plain)
 	}
 	if len(taken) > 0 {

@@ -239,6 +239,9 @@ func (c *courier) locate(end tail) (number uint64, err error) {
 		return fmt.Errorf("stream %s ends at sequence %d, it had acknowledged %d: %w", c.name, end.sequence, c.sequenceOf(acked), ErrStreamRegressed)
 	}
 	switch {
+	case end.generation != c.identity.Generation:
+		// Somebody has begun it anew, with the same sequences for other messages.
+		return 0, fmt.Errorf("stream %s is in generation %s, ours is %s: %w", c.name, end.generation.Short(), c.identity.Generation.Short(), ErrStreamRegressed)
 	case end.sequence < c.sequenceOf(acked):
 		return 0, regressed()
 	case end.empty:

@@ -208,7 +208,9 @@ func messageFrom(ctx context.Context, stream jetstream.Stream, sequence uint64, 
 type tail struct {
 	sequence uint64 // of the last message; 0 for a stream that never had one
 	empty    bool   // no message is left
-	header   header // of the last message, unless empty
+	// generation that the stream's metadata names
+	generation change.ID
+	header     header // of the last message, unless empty
 }
 
 // readTail asks the stream's leader for its last message: streams do not
@@ -218,7 +220,10 @@ func readTail(ctx context.Context, link *Link, federation, node string) (tail, e
 	if err != nil {
 		return tail{}, err
 	}
-	return tailOf(ctx, stream, changesSubject(federation, node))
+	end, err := tailOf(ctx, stream, changesSubject(federation, node))
+	who, _ := readIdentity(stream.CachedInfo().Config.Metadata)
+	end.generation = who.Generation
+	return end, err
 }
 
 func tailOf(ctx context.Context, stream jetstream.Stream, subject string) (tail, error) {

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"time"
@@ -17,7 +18,6 @@ type sample struct {
 	at       time.Time
 	sequence uint64
 	bytes    uint64
-	last     change.LSN
 }
 
 const (
@@ -113,6 +113,9 @@ func (p *Publisher) Trim(ctx context.Context, lowWater uint64, keepBytes int64, 
 	if err != nil {
 		return err
 	}
+	// A storage that was set back ends earlier than we know yet; purging beyond
+	// its end would remove its last message too.
+	upTo = min(upTo, max(stream.CachedInfo().State.LastSeq, 1)-1)
 	_, err = call(ctx, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, stream.Purge(ctx, jetstream.WithPurgeSequence(upTo+1))
 	})
@@ -125,16 +128,73 @@ func (p *Publisher) Trim(ctx context.Context, lowWater uint64, keepBytes int64, 
 	return nil
 }
 
-// plausible reports whether an acknowledgement's sequence can belong to its
-// position in this stream. After the storage was set back sequences are used
-// again for other messages; an old acknowledgement must then not trim them.
-func (s *samples) plausible(a Ack) bool {
-	if a.Sequence > s.newest.sequence+1 {
-		return false
+// ledger knows what each message of this publisher completed, as far back as
+// it remembers.
+type ledger struct {
+	first   uint64 // sequence of entries[0]
+	entries []entry
+}
+
+type entry struct {
+	last change.LSN
+	open bool // a large transaction is unfinished behind it
+}
+
+const maxLedger = 1 << 16
+
+func (l *ledger) add(e entry) {
+	if len(l.entries) >= maxLedger {
+		half := len(l.entries) / 2
+		l.first += uint64(half)
+		l.entries = append(l.entries[:0], l.entries[half:]...)
 	}
-	if a.Sequence == 0 {
-		return true
+	l.entries = append(l.entries, e)
+}
+
+func (l *ledger) at(sequence uint64) (e entry, found bool) {
+	if sequence < l.first || sequence >= l.first+uint64(len(l.entries)) {
+		return entry{}, false
 	}
-	k, found := s.at(a.Sequence - 1)
-	return !found || k.last <= a.LSN
+	return l.entries[sequence-l.first], true
+}
+
+// verified reports whether a reader that has everything up to the
+// acknowledgement's position really needs nothing before its sequence. After
+// the storage was set back the same sequences stand for other messages, and an
+// acknowledgement from before must not trim those.
+func (p *Publisher) verified(ctx context.Context, stream jetstream.Stream, ack Ack) (bool, error) {
+	if ack.Sequence <= 1 {
+		return true, nil
+	}
+	p.mu.Lock()
+	before, known := p.ledger.at(ack.Sequence - 1)
+	end, checked := p.progress.Sequence, p.checked[ack.Peer]
+	p.mu.Unlock()
+	switch {
+	case known:
+		return before.last <= ack.LSN && !before.open, nil
+	case ack.Sequence > end:
+		return false, nil
+	case checked.Sequence == ack.Sequence && checked.LSN <= ack.LSN && checked.Generation == ack.Generation:
+		return true, nil
+	}
+	// It is from before this publisher's life: look at the message itself.
+	raw, err := messageFrom(ctx, stream, ack.Sequence, p.subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("check the acknowledgement of %s: %w", ack.Peer, err)
+	}
+	m, err := new(unpacker).parse(raw.Data)
+	if err != nil {
+		return false, fmt.Errorf("check the acknowledgement of %s: sequence %d: %w", ack.Peer, raw.Sequence, err)
+	}
+	if raw.Sequence == ack.Sequence && (m.Previous > ack.LSN || !m.parts[0].First) {
+		return false, nil
+	}
+	p.mu.Lock()
+	p.checked[ack.Peer] = ack
+	p.mu.Unlock()
+	return true, nil
 }
