@@ -243,14 +243,14 @@ func (r *replicator) healthy(ctx context.Context) error {
 		default:
 		}
 		status, err := r.status(ctx)
-		if err != nil {
-			return false, nil // not listening yet
-		}
 		complaints = nil
+		if err != nil { // not listening yet
+			complaints = []string{err.Error()}
+		}
 		for _, reason := range status.Node.Health.Reasons {
 			complaints = append(complaints, reason.Code+": "+reason.Message)
 		}
-		return status.Node.Health.OK && status.Node.Role == "active", nil
+		return err == nil && status.Node.Health.OK && status.Node.Role == "active", nil
 	})
 	if err != nil {
 		return fmt.Errorf("wait until the replicator of %s is healthy: %w; it complains of [%s]; its log ends:\n%s",

@@ -40,7 +40,7 @@ func takeProfile(ctx context.Context, folder, bench string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("make a folder: %w", err)
 	}
-	defer os.RemoveAll(out)
+	defer func() { _ = os.RemoveAll(out) }()
 	file, program := filepath.Join(out, "cpu.prof"), filepath.Join(out, "program")
 	test := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", bench, "-benchtime", "1x", "-cpuprofile", file, "-o", program, folder)
 	said, err := test.CombinedOutput()
