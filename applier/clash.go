@@ -58,9 +58,8 @@ func (e *encounter) lockRows(ctx context.Context, q once) ([]localRow, error) {
 	return rows, nil
 }
 
-// meant finds and locks the row that an update or delete is about, in a
-// snapshot of its own. It differs when it has the key but not the content that
-// the origin saw.
+// meant finds and locks the row that an update or delete is about. It differs
+// when it has the key but not the content that the origin saw.
 func (e *encounter) meant(ctx context.Context) (row *localRow, differs bool, err error) {
 	p := e.it.plan
 	row, err = e.lockOne(ctx, func(b *builder) {
@@ -77,11 +76,29 @@ func (e *encounter) meant(ctx context.Context) (row *localRow, differs bool, err
 	return row, row != nil, err
 }
 
+// lockOne locks one row, nil if there is none. A lock that had to wait for a
+// transaction which deleted the row and inserted it again finds nothing,
+// because the new one is not in its snapshot: only a look without a lock
+// proves that there is none (PITFALLS D13).
 func (e *encounter) lockOne(ctx context.Context, where func(*builder)) (*localRow, error) {
+	for range attempts {
+		row, err := e.lookUp(ctx, where, " FOR UPDATE")
+		if row != nil || err != nil {
+			return row, err
+		}
+		row, err = e.lookUp(ctx, where, "")
+		if row == nil || err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("lock a row of %s: it moved at each of %d attempts", e.it.Change.Table, attempts)
+}
+
+func (e *encounter) lookUp(ctx context.Context, where func(*builder), lock string) (*localRow, error) {
 	b := e.it.plan.builder()
 	e.it.plan.selectLocal(&b.Builder)
 	where(b)
-	b.WriteString(" LIMIT 1 FOR UPDATE")
+	b.WriteString(" LIMIT 1" + lock)
 	st := b.finish()
 	values, err := st.bind(nil, e.img)
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"github.com/pgfed/pgfed/internal/change"
 )
 
-// ErrStalled: a large transaction's next piece did not come within Stall. The
+// ErrStalled says that a large transaction's next piece did not come within Stall. The
 // open target transaction was rolled back; reading goes on from the checkpoint.
 var ErrStalled = errors.New("the next piece of a large transaction did not come in time; rolled back")
 
-// ErrReopen: what is left of the source cannot be applied by itself; open
+// ErrReopen says that what is left of the source cannot be applied by itself; open
 // another one at the checkpoint and call Run again, on this Applier or on one
 // that shares its Memory.
 var ErrReopen = errors.New("read again from the checkpoint")
@@ -41,6 +41,8 @@ const (
 // Halt stops one origin for a lasting reason. Everything of the transaction
 // was rolled back. Trying again is harmless and succeeds once the reason is
 // gone.
+//
+//nolint:errname // it is a halt first, and an error so that Run can return it
 type Halt struct {
 	Origin   string
 	Position change.Position // of the transaction; LSN is the checkpoint's while the transaction's own is not known yet
@@ -81,7 +83,7 @@ func lasting(code, table, remedy, format string, args ...any) *Halt {
 // The policy, by SQLSTATE:
 //   - no SQLSTATE: the connection broke, or a context ended: transient;
 //   - 08 connection, 40 rollback (serialization, deadlock), 53 resources,
-//     57 operator intervention (cancelled, shutdown, crash), 58 system error
+//     57 operator intervention (canceled, shutdown, crash), 58 system error
 //     (I/O), 55P03 lock not available, 55006 object in use, 25006 read-only
 //     (the server is a standby just now), 25P03/25P04/57P05 timeouts of
 //     sessions, 72000 snapshot too old: transient;

@@ -241,34 +241,27 @@ func (e *encounter) update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var last error
-	for range attempts {
-		tag, err := e.a.guarded(ctx, st, values)
-		if err == nil && tag.RowsAffected() == 1 {
-			return nil
-		}
-		if err == nil && tag.RowsAffected() > 1 {
-			return lasting(CodeNoKey, e.it.Change.Table.String(), "", "an update touches %d rows", tag.RowsAffected())
-		}
-		if err != nil && !constraintInTheWay(err) {
+	tag, err := e.a.guarded(ctx, st, values)
+	switch {
+	case err == nil && tag.RowsAffected() == 1:
+		return nil
+	case err == nil && tag.RowsAffected() > 1:
+		return lasting(CodeNoKey, e.it.Change.Table.String(), "", "an update touches %d rows", tag.RowsAffected())
+	case err != nil && !constraintInTheWay(err):
+		return err
+	}
+	row, differs, err := e.meant(ctx)
+	switch {
+	case err != nil:
+		return err
+	case row == nil:
+		return e.updateMissing(ctx)
+	case differs:
+		if err := e.overrule(conflict.UpdateMissing, conflict.UpdateOriginDiffers, row); err != nil {
 			return err
 		}
-		last = err
-		row, differs, found := e.meant(ctx)
-		if found != nil {
-			return found
-		}
-		if row == nil {
-			return e.updateMissing(ctx)
-		}
-		if differs {
-			if err := e.overrule(conflict.UpdateMissing, conflict.UpdateOriginDiffers, row); err != nil {
-				return err
-			}
-		}
-		return e.overwrite(ctx, row, e.it.plan.changed(nil, e.it.Change, e.img))
 	}
-	return last
+	return e.overwrite(ctx, row, e.it.plan.changed(nil, e.it.Change, e.img))
 }
 
 // updateMissing: there is no such row.

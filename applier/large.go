@@ -9,7 +9,7 @@ import (
 	"github.com/pgfed/pgfed/internal/crash"
 )
 
-// ErrPieces: a large transaction's last piece is here but not all before it.
+// ErrPieces says that a large transaction's last piece is here but not all before it.
 var ErrPieces = errors.New("pieces of a large transaction are missing")
 
 // large is the large transaction under way: one target transaction over many

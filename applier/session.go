@@ -14,12 +14,12 @@ import (
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 )
 
-// ErrOriginBusy: another session holds the replication origin, so another
+// ErrOriginBusy says that another session holds the replication origin, so another
 // applier of the same origin lives (or its backend is still ending). Worth
 // another try after a while.
 var ErrOriginBusy = errors.New("the replication origin is held by another session: another applier of this origin is alive")
 
-// ErrNotInstalled: the database lacks something that replctl init makes.
+// ErrNotInstalled says that the database lacks something that replctl init makes.
 var ErrNotInstalled = errors.New("the database is not prepared: run replctl init")
 
 // pinned are the settings that decide how Postgres reads the origin's text and
@@ -36,6 +36,8 @@ var pinned = map[string]string{
 	"xmloption":                           "content",
 	"array_nulls":                         "on",
 	"transform_null_equals":               "off",
+	"quote_all_identifiers":               "off",
+	"standard_conforming_strings":         "on",
 	"row_security":                        "off",
 	"statement_timeout":                   "0",
 	"lock_timeout":                        "0",
@@ -52,7 +54,7 @@ var pinned = map[string]string{
 // pinnedFrom17 cannot be sent to older servers: they refuse the connection.
 var pinnedFrom17 = map[string]string{"transaction_timeout": "0"}
 
-// cancelGrace is how long a cancelled statement may take to end before its
+// cancelGrace is how long a canceled statement may take to end before its
 // connection is cut.
 const cancelGrace = 3 * time.Second
 
@@ -76,7 +78,7 @@ func connect(ctx context.Context, connString, applicationName string) (*pgx.Conn
 		Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3,
 	}}
 	config.DialFunc = dialer.DialContext
-	// A cancelled context cancels the statement at the server too: no backend
+	// A canceled context cancels the statement at the server too: no backend
 	// is left waiting for a lock with our origin in its hands.
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelGrace}

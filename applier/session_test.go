@@ -262,9 +262,12 @@ func TestConcurrentLocalUpdatesDoNotHideRows(t *testing.T) {
 	require.NoError(t, err)
 	go func() {
 		for ctx.Err() == nil {
-			// Key changes there and back: the row has a new version and, for
-			// a moment, another key.
-			if _, err := user.Exec(b.ctx, "UPDATE t SET local = local + 1"); err != nil {
+			// Half of the time the rows are deleted and inserted again.
+			_, err := user.Exec(b.ctx, "UPDATE t SET local = local + 1")
+			if err == nil {
+				_, err = user.Exec(b.ctx, "WITH d AS (DELETE FROM t WHERE id % 2 = 0 RETURNING *) INSERT INTO t SELECT * FROM d")
+			}
+			if err != nil && sqlState(err) != "40P01" {
 				done <- err
 				return
 			}

@@ -3,6 +3,7 @@ package applier
 import (
 	"container/list"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/pgfed/pgfed/internal/change"
@@ -51,14 +52,14 @@ func (b *builder) finish() *statement {
 func (b *builder) value(old bool, source int) {
 	b.st.params = append(b.st.params, param{old, source})
 	b.st.oids = append(b.st.oids, b.plan.target.columns[b.plan.columns[source]].typeOID)
-	fmt.Fprintf(b, "$%d", len(b.st.params))
+	b.WriteString("$" + strconv.Itoa(len(b.st.params)))
 }
 
 // text writes a parameter of type text.
 func (b *builder) text(old bool, source int) {
 	b.st.params = append(b.st.params, param{old, source})
 	b.st.oids = append(b.st.oids, textOID)
-	fmt.Fprintf(b, "$%d", len(b.st.params))
+	b.WriteString("$" + strconv.Itoa(len(b.st.params)))
 }
 
 func (b *builder) column(source int) *targetColumn {
@@ -77,7 +78,7 @@ func (p *plan) buildInsert() *statement {
 			always = always || b.column(i).always
 		}
 	}
-	fmt.Fprintf(b, "INSERT INTO %s ", p.target.quoted)
+	b.WriteString("INSERT INTO " + p.target.quoted + " ")
 	if names == nil {
 		b.WriteString("DEFAULT VALUES")
 		return b.finish()
