@@ -29,6 +29,7 @@ var pins = []struct{ name, value string }{
 	{"lc_monetary", "C"},
 	{"search_path", ""},
 	{"quote_all_identifiers", "off"},
+	{"standard_conforming_strings", "on"}, // pgx's simple protocol wants it
 	{"statement_timeout", "0"},
 	{"lock_timeout", "0"},
 	{"idle_in_transaction_session_timeout", "0"},
