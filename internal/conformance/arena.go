@@ -1,0 +1,276 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgfed/pgfed/internal/fedtest"
+	"github.com/pgfed/pgfed/internal/pgtest"
+)
+
+// Majors are the Postgres versions of the nodes, in order; 0 is the default.
+type Majors []int
+
+// Oldest decides which cases can run, and is the oracle's version.
+func (m Majors) Oldest() int {
+	oldest := m[0]
+	for _, major := range m {
+		oldest = min(oldest, major)
+	}
+	return oldest
+}
+
+// arena is a federation with an oracle beside it.
+type arena struct {
+	t      testing.TB
+	f      *fedtest.Federation
+	oracle *pgtest.Server
+	url    string   // of the oracle's database
+	role   []string // more settings of the replicators' role
+}
+
+// each gives every server made in turn an option of its own. The option type
+// of pgtest has no name outside of it, but can be inferred.
+func each[T any](options ...func(*T)) func(*T) {
+	next := 0
+	return func(o *T) {
+		options[next%len(options)](o)
+		next++
+	}
+}
+
+const selection = "include: [\"*.*\"]\nexclude: [\"*.local_*\"]"
+
+// settled is a table that is always equal: waiting for it is waiting for
+// everything that was written before.
+const settled = "CREATE TABLE public.settled (id int PRIMARY KEY)"
+
+// newArena makes databases and no replicators yet. c is nil for the arena that
+// cases share.
+func newArena(t testing.TB, majors Majors, judge *pgtest.Server, c *Case) (*arena, error) {
+	t.Helper()
+	config := fedtest.Config{Nodes: Nodes, Tables: selection, Idle: true}
+	var versions []func() pgtest.Option
+	for _, major := range majors {
+		versions = append(versions, func() pgtest.Option { return pgtest.Major(major) })
+	}
+	config.Postgres = []pgtest.Option{each(versions[0](), versions[len(versions)-1]()), pgtest.Setting("max_prepared_transactions", "20")}
+	if c != nil {
+		if c.Tables != "" {
+			config.Tables = c.Tables
+		}
+		config.Ownership, config.Extra = c.Ownership, c.Config
+		for name, value := range c.Server {
+			config.Postgres = append(config.Postgres, pgtest.Setting(name, value))
+		}
+	}
+	a := &arena{t: t, f: fedtest.New(t, config), oracle: judge, url: judge.Database(t)}
+	if c != nil {
+		a.role = c.Role
+		for name, encoding := range c.Encoding {
+			if err := a.encode(name, encoding); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, name := range Nodes {
+		if err := a.exec(name, settled); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// encode replaces a node's empty database by one of another encoding.
+func (a *arena) encode(node, encoding string) error {
+	conn, err := pgx.Connect(context.Background(), a.f.Node(node).DB.URL("template1"))
+	if err != nil {
+		return fmt.Errorf("connect to %s: %w", node, err)
+	}
+	defer conn.Close(context.Background())
+	for _, sql := range []string{
+		"DROP DATABASE postgres",
+		"CREATE DATABASE postgres ENCODING '" + encoding + "' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0",
+	} {
+		if _, err := conn.Exec(context.Background(), sql); err != nil {
+			return fmt.Errorf("give %s encoding %s: %w", node, encoding, err)
+		}
+	}
+	return nil
+}
+
+// start makes the databases members and runs the replicators, whose role has
+// every setting that could change what a value looks like.
+func (a *arena) start() error {
+	for _, node := range a.f.Nodes() {
+		if err := a.init(node.Name); err != nil {
+			return err
+		}
+		for _, setting := range append(hostileAt[node.Name], a.role...) {
+			if err := a.exec(node.Name, "ALTER ROLE "+fedtest.Role+" SET "+setting); err != nil {
+				return err
+			}
+		}
+		if err := node.TryStart(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hostile settings for the replicator's role: all that shape how a value looks
+// or is read. Timeouts have a case of their own.
+var hostileAt = map[string][]string{
+	"east": append([]string{"DateStyle = 'SQL, DMY'", "IntervalStyle = iso_8601", "TimeZone = 'America/St_Johns'"}, hostile...),
+	"west": append([]string{"DateStyle = 'German, DMY'", "IntervalStyle = sql_standard", "TimeZone = 'Asia/Kathmandu'"}, hostile...),
+}
+
+var hostile = []string{
+	"extra_float_digits = -15",
+	"bytea_output = escape", "array_nulls = off", "search_path = nowhere", "quote_all_identifiers = on",
+	"xmloption = document", "xmlbinary = hex", "transform_null_equals = on",
+	"default_transaction_isolation = serializable", "plan_cache_mode = force_custom_plan", "default_toast_compression = pglz",
+}
+
+func (a *arena) init(node string) error {
+	_, err := a.f.Node(node).TryReplctl(context.Background(), "init", "--yes", "--role", fedtest.Role)
+	return err
+}
+
+// address is a superuser's connection string for a node or the oracle.
+func (a *arena) address(where string) string {
+	if where == oracle {
+		return a.url
+	}
+	return a.f.Node(where).DB.URL()
+}
+
+// pinned is how cases write and read, at nodes and oracle alike.
+var pinned = url.Values{
+	"application_name": {"conformance"}, "client_encoding": {"UTF8"}, "DateStyle": {"ISO, MDY"}, "TimeZone": {"UTC"},
+	"IntervalStyle": {"postgres"}, "bytea_output": {"hex"}, "extra_float_digits": {"1"}, "lc_monetary": {"C"}, "client_min_messages": {"error"},
+}
+
+func (a *arena) connect(where, schema string) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig(a.address(where))
+	if err != nil {
+		return nil, fmt.Errorf("read connection string: %w", err)
+	}
+	for name := range pinned {
+		config.RuntimeParams[name] = pinned.Get(name)
+	}
+	config.RuntimeParams["search_path"] = pgx.Identifier{schema}.Sanitize() + ", public"
+	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	conn, err := pgx.ConnectConfig(context.Background(), config)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", where, err)
+	}
+	return conn, nil
+}
+
+func (a *arena) exec(where, sql string) error {
+	conn, err := a.connect(where, "public")
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.Background())
+	return run(conn, where, sql)
+}
+
+// run sends statements one by one.
+func run(conn *pgx.Conn, where, sql string) error {
+	for _, statement := range Split(sql) {
+		var err error
+		if statement.Copy {
+			_, err = conn.PgConn().CopyFrom(context.Background(), strings.NewReader(statement.Data), statement.SQL)
+		} else {
+			_, err = conn.PgConn().Exec(context.Background(), statement.SQL).ReadAll()
+		}
+		if err != nil {
+			return fmt.Errorf("at %s: %w\n%s", where, err, shortened(statement.SQL, 500))
+		}
+	}
+	return nil
+}
+
+func shortened(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return text[:most] + fmt.Sprintf("... (%d bytes)", len(text))
+}
+
+// How long arriving may take. The race detector runs beside other tests.
+const (
+	patience = 60 * time.Second
+	glance   = 2 * time.Second
+)
+
+// settle waits until everything that is committed has arrived everywhere.
+func (a *arena) settle() error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var halted string
+	for {
+		short, stop := context.WithTimeout(ctx, glance)
+		err := a.f.TryConverge(short, fedtest.Span{Tables: []string{"public.settled"}})
+		stop()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("not everything arrived within %s: %w", patience, err)
+		}
+		now := strings.Join(a.halts(), "; ")
+		if now != "" && now == halted {
+			return fmt.Errorf("%w: %s", errHalted, now)
+		}
+		halted = now
+	}
+}
+
+var errHalted = errors.New("halted")
+
+// halts lists what is halted: node, origin, code, table and why.
+func (a *arena) halts() []string {
+	var list []string
+	for _, node := range a.f.Nodes() {
+		status, err := node.TryStatus(context.Background())
+		if err != nil {
+			continue
+		}
+		for _, inbound := range status.Node.Inbound {
+			if h := inbound.Halt; h != nil {
+				list = append(list, fmt.Sprintf("%s of %s: %s %s: %s", node.Name, inbound.Origin, h.Code, h.Table, h.Message))
+			}
+		}
+	}
+	return list
+}
+
+// awaitHalt waits until some node halts with a code.
+func (a *arena) awaitHalt(code string) (string, error) {
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		for _, halt := range a.halts() {
+			if strings.Contains(halt, ": "+code+" ") {
+				return halt, nil
+			}
+		}
+		select {
+		case <-deadline.C:
+			return "", fmt.Errorf("no halt with code %s within %s, but %v", code, patience, a.halts())
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,47 @@
+// Package conformance proves fidelity: that what commits at one node arrives
+// exactly as it was, or is refused loudly.
+//
+// A case is a file under testdata/<group>: a promise in a sentence and the SQL
+// that would break it. The judge does not use our code: the oracle is an
+// ordinary Postgres database without pgfed, which runs the same SQL in the same
+// order, and every node must hold the same rows as the oracle, byte for byte.
+//
+// # The format
+//
+// A file begins with comments. Their first paragraph is the promise; lines
+// "-- key: value" are settings of the case:
+//
+//	min_version   15: the oldest Postgres that can run it
+//	alone         why the case needs a federation of its own
+//	slow          why it is left out of the CI-sized run
+//	expect        equal (the default), halt CODE, refused-at-init TEXT or
+//	              refused-by-server SQLSTATE
+//	limit         the known limit that this case documents, in a sentence
+//	encoding      NODE=NAME: that node's database has another encoding
+//	server        name=value: a setting of every server
+//	role          name = value: a setting of the replicators' role (alone)
+//	tables, ownership, config
+//	              YAML of the federation file (alone)
+//	contrib       extensions that the case needs
+//
+// Then come sections, each begun by a line with three dashes. SQL before the
+// first of them is "setup":
+//
+//	--- setup [WHERE]          before the tables join; WHERE is nodes, or
+//	                           "oracle"; all of them if nothing is named
+//	--- on NODE [session NAME] SQL of a user there; the oracle runs it too
+//	--- on all                 the same at every node and at the oracle
+//	--- on NODE only           the oracle does not run it
+//	--- on oracle              the oracle alone runs it
+//	--- fails NODE SQLSTATE    each statement is refused by that server
+//	--- check WHERE `SQL` = VALUE
+//	--- compare                one query a line: compare these, not the tables
+//	--- init                   replctl init at every node
+//	--- settle                 wait until everything has arrived
+//	--- restart|kill|stop|start replicator|postgres NODE
+//	--- repair                 the expected halt is there; what follows ends it
+//
+// A case has a schema of its own, named after it, in which all of its SQL
+// runs. Tables named local_* are not federated and not compared. Where the
+// writing node changes, what was written before arrives first.
+package conformance
