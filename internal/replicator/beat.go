@@ -19,6 +19,9 @@ const (
 	// silence is how long a peer may say nothing before it counts as
 	// unreachable.
 	silence = 5 * time.Second
+	// stubborn is how long an inbound pipeline may fail for reasons that
+	// usually pass before that counts as trouble.
+	stubborn = 15 * time.Second
 )
 
 // beat tells the peers once a second how this node fares. Heartbeats are not
@@ -64,6 +67,7 @@ func (in *inbound) heard(document []byte) {
 	defer in.mu.Unlock()
 	if in.subscription != nil {
 		in.subscription.Told(node.Stream.Published)
+		in.board.update(func(b *board) { b.caughtUp(in.origin) })
 	}
 }
 
@@ -205,6 +209,13 @@ func (b *board) troubleWith(name string) []report.Reason {
 		reasons = append(reasons, report.Reason{Code: "waiting", Origin: name, Position: in.Applied.String(),
 			Message: fmt.Sprintf("changes of %s wait for those they had seen of %v", name, b.waiting[name]),
 			Remedy:  "nothing to do if it passes; otherwise the link to the origins named is down"})
+	}
+	// A peer that is not heard of, or a halt, is reason enough by itself.
+	failing, known := b.stopped[name]
+	if known && b.role == "active" && in.Halt == nil && time.Since(failing.since) > stubborn && time.Since(peer.Heard) <= silence {
+		reasons = append(reasons, report.Reason{Code: "not_applying", Origin: name, Position: in.Applied.String(),
+			Message: fmt.Sprintf("nothing of %s could be applied since %s: %s", name, failing.since.UTC().Format(time.RFC3339), failing.why),
+			Remedy:  "it is tried again every few seconds; mend what the message names"})
 	}
 	if b.role == "active" && time.Since(peer.Heard) > silence {
 		message := "nothing was ever heard from " + name

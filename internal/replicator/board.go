@@ -26,6 +26,7 @@ type board struct {
 	reasons map[string]report.Reason    // by what they are about
 	alive   time.Time                   // last sign of progress of the main loop
 	waiting map[string][]string         // origins whose changes an inbound pipeline waits for
+	stopped map[string]stop             // inbound pipelines that have ended and done nothing since
 }
 
 func newBoard(peers []string, urls func(string) string) *board {
@@ -38,6 +39,7 @@ func newBoard(peers []string, urls func(string) string) *board {
 		behind:  map[string]behind{},
 		reasons: map[string]report.Reason{},
 		waiting: map[string][]string{},
+		stopped: map[string]stop{},
 		alive:   time.Now(),
 	}
 	for _, peer := range peers {
@@ -53,6 +55,25 @@ type mark struct {
 	position   change.Position
 	generation change.ID
 	lowWater   uint64
+}
+
+// stop says since when an inbound pipeline fails, and why it did last.
+type stop struct {
+	since time.Time
+	why   string
+}
+
+// caughtUp notes that a pipeline stands and has nothing left to do: whatever
+// stopped it is over. The caller holds the board.
+func (b *board) caughtUp(origin string) {
+	in, last := b.inbound[origin], b.peers[origin].Last
+	if last == nil || !in.Applied.Covers(change.Position{History: last.Stream.History.ID, LSN: last.Stream.Published}) {
+		return
+	}
+	delete(b.stopped, origin)
+	if in.State == report.Connecting || in.State == report.Halted {
+		in.State, in.Halt = report.Applying, nil
+	}
 }
 
 // behind says that an origin had published lsn when we heard of it at since,

@@ -63,8 +63,14 @@ func (l *life) follow(ctx context.Context, origin string) error {
 func (l *life) reportStop(origin string, at change.Position, err error) {
 	halt := haltOf(origin, at, err)
 	news := false
-	l.board.setInbound(origin, func(in *report.Inbound) {
-		state := report.Connecting
+	l.board.update(func(b *board) {
+		failing, known := b.stopped[origin]
+		if !known {
+			failing.since = time.Now()
+		}
+		failing.why = err.Error()
+		b.stopped[origin] = failing
+		in, state := b.inbound[origin], report.Connecting
 		if halt != nil {
 			state = report.Halted
 		}
@@ -124,6 +130,8 @@ func (in *inbound) apply(ctx context.Context) error {
 		if err := a.Initialize(ctx, subscription.From()); err != nil {
 			return err
 		}
+		row, _ = a.Checkpoint()
+		in.stands(in.origin, row)
 	}
 	in.frontier.Learn(in.origin, subscription.History())
 	in.attach(subscription)
@@ -180,8 +188,14 @@ func (in *inbound) acknowledge(ctx context.Context) error {
 			continue
 		}
 		if ack.LSN != told.LSN || ack.History != told.History {
-			if err := in.flush(ctx); err != nil {
+			flushed, err := in.flush(ctx)
+			if err != nil {
 				return err
+			}
+			// A server that crashed meanwhile may have lost what the board
+			// still says is applied, and flushed what is left.
+			if flushed.History == ack.History && flushed.LSN < ack.LSN {
+				continue
 			}
 			crash.At(crash.BeforeAcknowledge)
 		}
@@ -195,12 +209,12 @@ func (in *inbound) acknowledge(ctx context.Context) error {
 	}
 }
 
-// flush makes what is applied of this origin durable. One session serves all
-// origins.
-func (in *inbound) flush(ctx context.Context) error {
+// flush makes what is applied of this origin durable, and says what that is.
+// One session serves all origins.
+func (in *inbound) flush(ctx context.Context) (change.Position, error) {
 	in.flusherMu.Lock()
 	defer in.flusherMu.Unlock()
-	return in.flusher.Flush(ctx, in.origin)
+	return in.flusher.Flushed(ctx, in.origin)
 }
 
 // observe copies the applier's progress to the board.
@@ -216,8 +230,11 @@ func (l *life) observe(origin string, p applier.Progress) {
 		in.Changes += p.Changes - before.Changes
 		in.Conflicts += p.Conflicts - before.Conflicts
 		b.counted[origin] = p
+		delete(b.stopped, origin)
 		in.State, in.Halt = p.State, nil
-		b.marks[origin] = mark{position: p.Position, generation: p.Generation, lowWater: p.LowWater}
+		if !p.Generation.IsZero() { // else nothing was applied since the applier was opened
+			b.marks[origin] = mark{position: p.Position, generation: p.Generation, lowWater: p.LowWater}
+		}
 		b.waiting[origin] = p.WaitingFor
 	})
 }

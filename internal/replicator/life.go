@@ -82,6 +82,10 @@ func (r *Replicator) live(ctx context.Context, broker *transport.Broker) (err er
 		return err
 	}
 
+	if err = l.checkNotSetBack(ctx); err != nil {
+		return err
+	}
+
 	// 5. Run until something gives.
 	r.board.withdraw("life")
 	r.board.setRole("active")
@@ -95,6 +99,50 @@ func (r *Replicator) live(ctx context.Context, broker *transport.Broker) (err er
 		group.Go(func() error { return l.follow(ctx, peer) })
 	}
 	return group.Wait()
+}
+
+// checkNotSetBack refuses a database that ends before what it has published: an
+// older copy of itself, such as a volume's snapshot. It would use those
+// positions again, for other changes, and the slot would pass them over. That
+// is a new history; once recorded, the stream stays refused also when the log
+// has grown past its end.
+func (l *life) checkNotSetBack(ctx context.Context) error {
+	start := l.outbound.publisher.Start()
+	if start <= l.system.Flushed {
+		return nil
+	}
+	// Whoever was active before may have published since we asked.
+	var flushed string
+	if err := l.admin.QueryRow(ctx, `SELECT pg_current_wal_flush_lsn()::text`).Scan(&flushed); err != nil {
+		return fmt.Errorf("read the flush position: %w", err)
+	}
+	end, err := change.ParseLSN(flushed)
+	if err != nil || start <= end {
+		return err
+	}
+	child := l.history
+	child.ID, child.Parent, child.Fork = change.NewID(), l.history.ID, change.LSN(l.outbound.confirmed.Load())
+	if err := l.beginHistory(ctx, child); err != nil {
+		return err
+	}
+	return fmt.Errorf("the stream holds this database's changes up to %s, but its log ends at %s: the database was set back to an older copy; compare its data with the peers' and set the node up again", start, end)
+}
+
+// beginHistory records a history, and with it what the stream held of its
+// parent: without that, a stream that is lost now would not be missed.
+func (l *life) beginHistory(ctx context.Context, child change.History) error {
+	published, confirmed := min(l.recorded.Published, child.Fork), min(l.recorded.Confirmed, child.Fork)
+	err := pgx.BeginFunc(ctx, l.admin, func(tx pgx.Tx) error {
+		if err := admin.AddHistory(ctx, tx, child); err != nil || published == 0 {
+			return err
+		}
+		return admin.SetPublished(ctx, tx, child.ID, published, confirmed)
+	})
+	if err != nil {
+		return fmt.Errorf("record the new history: %w", err)
+	}
+	l.history, l.recorded = child, admin.History{History: child, Published: published, Confirmed: confirmed}
+	return nil
 }
 
 // close lets everything go. Called once, after all pipelines have ended.
@@ -186,11 +234,10 @@ func (l *life) establishHistory(ctx context.Context) error {
 	}
 	child := change.History{ID: change.NewID(), System: row.System, Timeline: l.system.Timeline,
 		Parent: row.ID, Fork: fork, Start: row.Start}
-	if err = admin.AddHistory(ctx, l.admin, child); err != nil {
-		return fmt.Errorf("record the new history: %w", err)
+	if err = l.beginHistory(ctx, child); err != nil {
+		return err
 	}
 	l.log.Warn("the server was promoted: a new history begins", "parent", row.ID, "history", child.ID, "fork", fork)
-	l.history = child
 	return nil
 }
 
@@ -235,14 +282,18 @@ func (l *life) openApplier(ctx context.Context, origin string) (*applier.Applier
 	if err != nil {
 		return nil, err
 	}
-	row, found := a.Checkpoint()
-	l.board.update(func(b *board) {
-		b.counted[origin] = applier.Progress{}
-		if found {
-			in := b.inbound[origin]
-			in.Applied, in.CommitTime, in.AppliedAt = row.Position, row.CommitTime, row.AppliedAt
-			b.marks[origin] = mark{position: row.Position, generation: row.Generation, lowWater: row.Sequence}
-		}
-	})
+	l.board.update(func(b *board) { b.counted[origin] = applier.Progress{} })
+	if row, found := a.Checkpoint(); found {
+		l.stands(origin, row)
+	}
 	return a, nil
+}
+
+// stands notes where the database stands with an origin.
+func (l *life) stands(origin string, row checkpoint.Row) {
+	l.board.update(func(b *board) {
+		in := b.inbound[origin]
+		in.Applied, in.CommitTime, in.AppliedAt = row.Position, row.CommitTime, row.AppliedAt
+		b.marks[origin] = mark{position: row.Position, generation: row.Generation, lowWater: row.Sequence}
+	})
 }

@@ -36,8 +36,11 @@ func (r *Replicator) session(ctx context.Context, role string) (*pgx.Conn, error
 		"tcp_keepalives_idle":     "10",
 		"tcp_keepalives_interval": "5",
 		"tcp_keepalives_count":    "3",
-		"statement_timeout":       "0",
-		"search_path":             "",
+		// What is noted for ourselves must be flushed here, whatever the role's
+		// default, and must not wait for a standby that is away.
+		"synchronous_commit": "local",
+		"statement_timeout":  "0",
+		"search_path":        "",
 	} {
 		cfg.RuntimeParams[name] = value
 	}

@@ -78,6 +78,7 @@ func (o *outbound) run(ctx context.Context) error {
 // when failover standbys are named.
 func (o *outbound) sink(ctx context.Context) (decoder.Sink, error) {
 	standbys := o.Federation.Nodes[o.Node].Standbys
+	o.board.withdraw("standbys") // of an earlier life
 	if len(standbys) == 0 {
 		return o.publisher, nil
 	}
@@ -178,7 +179,13 @@ func (o *outbound) trim(ctx context.Context) error {
 		}
 		lowest = min(lowest, ack.Sequence)
 	}
-	return o.publisher.Trim(ctx, lowest, int64(o.Federation.Stream.Keep), time.Duration(o.Federation.Stream.KeepFor))
+	keep, keepFor := int64(o.Federation.Stream.Keep), time.Duration(o.Federation.Stream.KeepFor)
+	if progress.Full {
+		// What is kept beyond need is a courtesy. And a publisher that found
+		// the stream full knows neither size nor age of what is in it.
+		keep, keepFor = 0, 0
+	}
+	return o.publisher.Trim(ctx, lowest, keep, keepFor)
 }
 
 const sampleEvery = 10 * time.Second
