@@ -36,7 +36,7 @@ func profiles(ctx context.Context) []profile {
 }
 
 func takeProfile(ctx context.Context, folder, bench string) (string, error) {
-	out, err := os.MkdirTemp("", "pgfed-profile-")
+	out, err := os.MkdirTemp("", "profile-")
 	if err != nil {
 		return "", fmt.Errorf("make a folder: %w", err)
 	}
@@ -55,7 +55,7 @@ func takeProfile(ctx context.Context, folder, bench string) (string, error) {
 	}
 	for _, view := range [][]string{
 		{"-flat", "-nodecount", "10"},
-		{"-cum", "-nodecount", "20", "-show", "pgfed|pgx|pglogrepl"}, // whose calls it is
+		{"-cum", "-nodecount", "20", "-show", "pgfed/pgfed/|jackc/pg"}, // whose calls it is
 	} {
 		args := append([]string{"tool", "pprof", "-top"}, append(view, program, file)...)
 		top := exec.CommandContext(ctx, "go", args...)
