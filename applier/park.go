@@ -169,7 +169,7 @@ func parkedValues(c *change.Change) ([][]byte, error) {
 			return nil, malformed(nil, errors.New("a TRUNCATE of no table"))
 		}
 		first := c.Truncated[0]
-		return [][]byte{ordinal, []byte(first.Schema), []byte(first.Name), []byte(c.Op.String()), []byte{}, nil, nil, truncateDetail(c)}, nil
+		return [][]byte{ordinal, []byte(first.Schema), []byte(first.Name), []byte(c.Op.String()), {}, nil, nil, truncateDetail(c)}, nil
 	}
 	var img image
 	if err := img.read(c); err != nil {

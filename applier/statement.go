@@ -43,6 +43,10 @@ func (p *plan) builder() *builder {
 	return &builder{plan: p, st: &statement{plan: p}}
 }
 
+func (b *builder) printf(format string, args ...any) {
+	_, _ = fmt.Fprintf(b, format, args...) // a strings.Builder never fails
+}
+
 func (b *builder) finish() *statement {
 	b.st.sql = b.String()
 	return b.st
@@ -83,7 +87,7 @@ func (p *plan) buildInsert() *statement {
 		b.WriteString("DEFAULT VALUES")
 		return b.finish()
 	}
-	fmt.Fprintf(b, "(%s) ", strings.Join(names, ", "))
+	b.printf("(%s) ", strings.Join(names, ", "))
 	if always {
 		b.WriteString("OVERRIDING SYSTEM VALUE ")
 	}
@@ -105,7 +109,7 @@ func (p *plan) buildInsert() *statement {
 // differs the exact path replaces the row.
 func (p *plan) buildUpdate(oldKind byte, set []bool) *statement {
 	b := p.builder()
-	fmt.Fprintf(b, "UPDATE ONLY %s AS t SET ", p.target.quoted)
+	b.printf("UPDATE ONLY %s AS t SET ", p.target.quoted)
 	separator := ""
 	var pinned []int
 	for i, wanted := range set {
@@ -125,13 +129,13 @@ func (p *plan) buildUpdate(oldKind byte, set []bool) *statement {
 		nothing := p.noChange()
 		if locks = nothing == ""; locks {
 			b.Reset()
-			fmt.Fprintf(b, "SELECT 1 FROM ONLY %s AS t", p.target.quoted)
+			b.printf("SELECT 1 FROM ONLY %s AS t", p.target.quoted)
 		}
 		b.WriteString(nothing)
 	}
 	b.where(oldKind)
 	for _, i := range pinned {
-		fmt.Fprintf(b, " AND t.%s = ", b.column(i).quoted)
+		b.printf(" AND t.%s = ", b.column(i).quoted)
 		b.value(false, i)
 	}
 	if locks {
@@ -154,7 +158,7 @@ func (p *plan) noChange() string {
 
 func (p *plan) buildDelete(oldKind byte) *statement {
 	b := p.builder()
-	fmt.Fprintf(b, "DELETE FROM ONLY %s AS t", p.target.quoted)
+	b.printf("DELETE FROM ONLY %s AS t", p.target.quoted)
 	b.where(oldKind)
 	return b.finish()
 }
@@ -172,7 +176,7 @@ func (b *builder) where(oldKind byte) {
 		b.WriteString(" AND ")
 		b.sameRow()
 	default:
-		fmt.Fprintf(b, "t.ctid = (SELECT t.ctid FROM ONLY %s AS t WHERE ", b.plan.target.quoted)
+		b.printf("t.ctid = (SELECT t.ctid FROM ONLY %s AS t WHERE ", b.plan.target.quoted)
 		b.sameRow()
 		b.WriteString(" LIMIT 1 FOR UPDATE)")
 	}
@@ -217,7 +221,7 @@ func (b *builder) sameRow() {
 // char(n), inet). So types without equality work, and what differs in its
 // text only (1.0 and 1.00) differs.
 func (b *builder) sameText(old bool, source int) {
-	fmt.Fprintf(b, "(CASE WHEN t.%[1]s IS DISTINCT FROM NULL THEN pg_catalog.concat(t.%[1]s) END) COLLATE pg_catalog.\"C\" IS NOT DISTINCT FROM ",
+	b.printf("(CASE WHEN t.%[1]s IS DISTINCT FROM NULL THEN pg_catalog.concat(t.%[1]s) END) COLLATE pg_catalog.\"C\" IS NOT DISTINCT FROM ",
 		b.column(source).quoted)
 	b.text(old, source)
 }
