@@ -62,11 +62,8 @@ func latencies(ctx context.Context, p pair, count int, limit time.Duration) ([]t
 	committed := make([]atomic.Int64, count) // since began; 0 not yet
 	written := make(chan int, count)
 	seen := make([]time.Duration, count)
-	var group errgroup.Group
-	group.Go(func() error {
-		defer cancel()
-		return watchRows(ctx, watch, began, written, seen)
-	})
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return watchRows(ctx, watch, began, written, seen) })
 	group.Go(func() error {
 		tick := time.NewTicker(time.Second / perSecond)
 		defer tick.Stop()
