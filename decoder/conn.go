@@ -112,6 +112,9 @@ func prepare(ctx context.Context, conn *pgx.Conn, cfg Config) (*session, error) 
 	if err := s.slot.Check(database); err != nil {
 		return nil, err
 	}
+	if err := checkSystem(ctx, conn, cfg.Expect); err != nil {
+		return nil, err
+	}
 	// What pgconn has read ahead would look like lost data: SyncConn makes
 	// sure that there is nothing.
 	if err := conn.PgConn().SyncConn(ctx); err != nil {

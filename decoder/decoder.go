@@ -52,6 +52,9 @@ type Config struct {
 	// delivered. 0, or anything below the slot's confirmed position, begins at
 	// the slot's position.
 	Start change.LSN
+	// Expect is whose log Start belongs to; the connection is checked for it
+	// (ErrOtherSystem). Its ID and Timeline count; zero is not checked.
+	Expect System
 	// ServerFilter asks the server not to send what carries any origin at all,
 	// foreign ones included. Used on 16 and later, without effect before.
 	ServerFilter   bool

@@ -205,5 +205,11 @@ func TestSystem(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, parent)
 	require.GreaterOrEqual(t, at, system.Flushed)
+
+	// Whoever read who we are before the promotion does not read the log after it.
+	server.Exec("CREATE PUBLICATION p")
+	server.Exec("SELECT pg_create_logical_replication_slot('s', 'pgoutput')")
+	err = Run(ctx, Config{ConnString: server.URL(), Slot: "s", Publication: "p", Expect: system}, nil, func() change.LSN { return 0 })
+	require.ErrorIs(t, err, ErrOtherSystem)
 	require.LessOrEqual(t, at, later.Flushed)
 }

@@ -2,9 +2,11 @@ package decoder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/pgfed/pgfed/internal/change"
 )
@@ -17,6 +19,10 @@ type System struct {
 	Database string
 }
 
+// ErrOtherSystem says that the connection reached another server, or another
+// timeline of it, than the one expected: a failover happened in between.
+var ErrOtherSystem = errors.New("the server is another one than before")
+
 // Identify asks the server who it is (IDENTIFY_SYSTEM).
 func Identify(ctx context.Context, connString string) (System, error) {
 	conn, err := connect(ctx, connString, "")
@@ -24,7 +30,27 @@ func Identify(ctx context.Context, connString string) (System, error) {
 		return System{}, fmt.Errorf("identify system: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	return identify(ctx, conn)
+}
 
+// checkSystem makes sure, on the connection that will be read, that it belongs
+// to the life of the log that the caller took it for. The zero System is not
+// checked.
+func checkSystem(ctx context.Context, conn *pgx.Conn, expected System) error {
+	if expected.ID == 0 {
+		return nil
+	}
+	have, err := identify(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if have.ID != expected.ID || have.Timeline != expected.Timeline {
+		return fmt.Errorf("system %d on timeline %d, expected %d on %d: %w", have.ID, have.Timeline, expected.ID, expected.Timeline, ErrOtherSystem)
+	}
+	return nil
+}
+
+func identify(ctx context.Context, conn *pgx.Conn) (System, error) {
 	answer, err := pglogrepl.IdentifySystem(ctx, conn.PgConn())
 	if err != nil {
 		return System{}, fmt.Errorf("identify system: %w", err)

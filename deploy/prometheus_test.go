@@ -141,7 +141,7 @@ func dashboardExpressions(t *testing.T) []string {
 	return expressions
 }
 
-var codeInSource = regexp.MustCompile(`(?:Code\w* *=|Code:|code :?=|transport\.Err\w+,) "([a-z_]+)"`)
+var codeInSource = regexp.MustCompile(`(?:Code\w* *=|Code:|code :?=|(?:transport\.|decoder\.|err)\w+,) "([a-z_]+)"`)
 
 // Every reason that the programs give is explained, and none that they do not give.
 func TestEveryCodeIsExplained(t *testing.T) {

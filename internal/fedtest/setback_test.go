@@ -60,12 +60,12 @@ func TestDatabaseSetBackIsRefused(t *testing.T) {
 	require.NoError(t, os.Rename(older, east.DB.DataDir))
 	east.DB.Start()
 	require.NoError(t, east.TryStart())
-	east.awaitReason(t, "not_running", "set back to an older copy")
+	east.awaitReason(t, "set_back", "set back to an older copy")
 	east.Exec("CREATE TABLE local_filler AS SELECT repeat('z', 1000) FROM generate_series(1, 2000)")
 	east.Exec("INSERT INTO p VALUES (1001, 'after')")
-	east.awaitReason(t, "not_running", "behind the fork")
+	east.awaitReason(t, "orphaned_tail", "behind the fork")
 	east.Restart()
-	east.awaitReason(t, "not_running", "behind the fork")
+	east.awaitReason(t, "orphaned_tail", "behind the fork")
 	require.Equal(t, "200", west.One("SELECT count(*) FROM p"))
 }
 

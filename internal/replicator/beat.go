@@ -10,6 +10,7 @@ import (
 	"github.com/pgfed/pgfed/decoder"
 	"github.com/pgfed/pgfed/internal/admin"
 	"github.com/pgfed/pgfed/internal/report"
+	"github.com/pgfed/pgfed/transport"
 )
 
 const (
@@ -24,18 +25,30 @@ const (
 	stubborn = 15 * time.Second
 )
 
-// beat tells the peers once a second how this node fares. Heartbeats are not
-// stored and write nothing to any database.
+// beat tells the peers once a second how this node fares, whatever becomes of
+// capture. Heartbeats are not stored and write nothing to any database.
 func (l *life) beat(ctx context.Context) error {
+	var link *transport.Link
+	defer func() {
+		if link != nil {
+			link.Close()
+		}
+	}()
 	ticker := time.NewTicker(beatEvery)
 	defer ticker.Stop()
 	for {
-		document, err := json.Marshal(l.report())
-		if err != nil {
-			return fmt.Errorf("encode the heartbeat: %w", err)
+		if link == nil {
+			// Not reachable yet; capture says so.
+			link, _ = l.dialOwn(ctx, l.broker)
 		}
-		// A lost heartbeat is replaced by the next one.
-		_ = l.own.Beat(l.Federation.Federation, l.Node, document)
+		if link != nil {
+			document, err := json.Marshal(l.report())
+			if err != nil {
+				return fmt.Errorf("encode the heartbeat: %w", err)
+			}
+			// A lost heartbeat is replaced by the next one.
+			_ = link.Beat(l.Federation.Federation, l.Node, document)
+		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -71,25 +84,14 @@ func (in *inbound) heard(document []byte) {
 	}
 }
 
-// keepHouse does what has to be done from time to time with the database and
-// the stream. It owns l.admin.
+// keepHouse looks at the database from time to time. It owns l.admin.
 func (l *life) keepHouse(ctx context.Context) error {
 	ticker := time.NewTicker(houseEvery)
 	defer ticker.Stop()
-	trimmed, counted := time.Now(), time.Time{}
+	counted := time.Time{}
 	for {
 		if err := l.look(ctx); err != nil {
 			return err
-		}
-		if err := l.outbound.confirm(ctx); err != nil {
-			return err
-		}
-		l.outbound.observeStream(ctx)
-		if time.Since(trimmed) >= trimEvery {
-			trimmed = time.Now()
-			if err := l.outbound.trim(ctx); err != nil {
-				l.log.Info("the stream could not be trimmed now", "error", err)
-			}
 		}
 		if time.Since(counted) >= trimEvery {
 			counted = time.Now()
@@ -116,20 +118,13 @@ func (l *life) look(ctx context.Context) error {
 	if err := l.admin.QueryRow(ctx, `SELECT pg_current_wal_flush_lsn()::text`).Scan(&flushed); err != nil {
 		return fmt.Errorf("read the flush position: %w", err)
 	}
-	lost := slot.Check(l.system.Database)
 	l.board.update(func(b *board) {
 		_ = b.server.Flushed.UnmarshalText([]byte(flushed)) // Postgres's own form
 		b.server.System, b.server.Timeline, b.server.Version = l.system.ID, l.system.Timeline, l.serverVersion
 		b.slot = report.Slot{Name: l.Federation.SlotName(l.Node), Active: slot.Active,
 			Confirmed: slot.Confirmed, Restart: slot.Restart, RetainedBytes: slot.RetainedBytes,
 			WALStatus: slot.WALStatus, Failover: slot.Failover, Invalidation: slot.Invalidation}
-		if lost != nil {
-			b.reasons["slot"] = slotReason(lost)
-		}
 	})
-	if lost != nil {
-		return lost
-	}
 	return nil
 }
 

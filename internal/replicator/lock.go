@@ -51,6 +51,16 @@ func (r *Replicator) session(ctx context.Context, role string) (*pgx.Conn, error
 	return conn, nil
 }
 
+// closeSession ends a session, politely if that is quick. nil is ended already.
+func closeSession(conn *pgx.Conn) {
+	if conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = conn.Close(ctx) // the session is gone either way
+}
+
 // becomeActive waits until this is the one active instance of its node: the
 // holder of a session advisory lock in the database. The lock is convenience;
 // the slot, the replication origins, the stream's compare-and-append and the

@@ -2,9 +2,11 @@ package replicator
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pgfed/pgfed/decoder"
@@ -22,10 +24,13 @@ import (
 //	confirm                moves the slot behind what is safe elsewhere
 type outbound struct {
 	*life
-	publisher         *transport.Publisher
-	confirmed         atomic.Uint64 // change.LSN the slot may be confirmed to
-	recordedPublished change.LSN    // what the database remembers; owned by the housekeeping goroutine
-	samples           []sample      // of the captured position, to know how long ago it was
+	conn      *pgx.Conn       // for the slot and the history; owned by tend once running
+	standbys  *pgx.Conn       // asks how far the failover standbys are; nil without any
+	link      *transport.Link // to the node's own broker
+	recorded  admin.History   // what the database remembers of its own stream
+	publisher *transport.Publisher
+	confirmed atomic.Uint64 // change.LSN the slot may be confirmed to
+	samples   []sample      // of the captured position, to know how long ago it was
 }
 
 // sample remembers that capture had got this far at a moment.
@@ -34,44 +39,158 @@ type sample struct {
 	lsn change.LSN
 }
 
-func (l *life) openOutbound(ctx context.Context) (*outbound, error) {
-	slot, err := decoder.InspectSlot(ctx, l.admin, l.Federation.SlotName(l.Node))
-	if err != nil {
-		return nil, err
+// capture keeps the outbound pipeline going until the life ends. Whatever stops
+// it, it starts again from the stream's tail. Only another publisher ends the
+// life.
+func (l *life) capture(ctx context.Context) error {
+	failures := 0
+	for {
+		began := time.Now()
+		err := l.captureOnce(ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		// Another publisher, or another server behind the same address: who
+		// we are must be found out again.
+		if errors.Is(err, transport.ErrFenced) || errors.Is(err, decoder.ErrOtherSystem) {
+			return err
+		}
+		reason := captureReason(err)
+		l.board.complain("capture", reason)
+		if time.Since(began) > time.Minute {
+			failures = 0
+		}
+		if failures++; failures == 1 {
+			l.log.Warn("capture stopped and begins again", "code", reason.Code, "reason", err)
+		}
+		if err := pause(ctx, backoff(failures)); err != nil {
+			return err
+		}
 	}
-	f := l.Federation
-	publisher, err := transport.OpenPublisher(ctx, l.own, transport.PublisherConfig{
-		Federation: f.Federation, Node: l.Node, History: l.history,
-		Published: l.recorded.Published, Slot: slot.Confirmed,
-		Rules: f.RulesVersion(), MaxBytes: int64(f.Stream.MaxBytes), Replicas: f.Broker.Replicas,
-		Compression: f.Stream.Compression, Vector: l.frontier.Begun,
-		Logger: l.log.With("part", "publisher"), Metrics: l.metrics.publisher,
-	})
-	if err != nil {
-		return nil, err
-	}
-	o := &outbound{life: l, publisher: publisher, recordedPublished: l.recorded.Published}
-	o.confirmed.Store(uint64(slot.Confirmed))
-	return o, nil
 }
 
-func (o *outbound) run(ctx context.Context) error {
+// captureReason says what it means that capture has stopped.
+func captureReason(err error) report.Reason {
+	for _, lasting := range []struct {
+		err          error
+		code, remedy string
+	}{
+		{decoder.ErrSlotMissing, "slot_missing", slotRemedy},
+		{decoder.ErrSlotInvalidated, "slot_invalidated", slotRemedy},
+		{decoder.ErrSlotForeign, "slot_foreign", slotRemedy},
+		{decoder.ErrPublicationMissing, "publication_missing", "changes made while it was missing are in no stream: compare this node's data with the peers' and set it up again"},
+		{errSetBack, "set_back", "compare its data with the peers' and set the node up again"},
+		{transport.ErrOrphanedTail, "orphaned_tail", "peers have changes that this database lost at its promotion or restore: compare the data and set the node up again"},
+		{transport.ErrForeignHistory, "foreign_stream", "another database has written this stream: check --postgres, and the broker's address"},
+		{transport.ErrForeignStream, "foreign_stream", "check the broker's address: one broker serves one node of one federation under this name"},
+	} {
+		if errors.Is(err, lasting.err) {
+			return report.Reason{Code: lasting.code, Message: err.Error(), Remedy: lasting.remedy}
+		}
+	}
+	return report.Reason{Code: "not_capturing", Message: err.Error(),
+		Remedy: "it is tried again every few seconds, and the slot holds the changes meanwhile; mend what the message names"}
+}
+
+const slotRemedy = "the slot is never created again silently: changes made since it was lost are in no stream; compare this node's data with the peers' and set it up again"
+
+// captureOnce opens the stream behind its tail and captures until something
+// stops it.
+func (l *life) captureOnce(ctx context.Context) (err error) {
+	o := &outbound{life: l}
+	defer o.close()
+	if o.link, err = l.dialOwn(ctx, l.broker); err != nil {
+		return err
+	}
+	if o.conn, err = l.session(ctx, "publish"); err != nil {
+		return err
+	}
+	if err = o.open(ctx); err != nil {
+		return err
+	}
+	if err = o.checkNotSetBack(ctx); err != nil {
+		return err
+	}
 	sink, err := o.sink(ctx)
 	if err != nil {
 		return err
 	}
+	l.board.withdraw("capture")
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return o.publisher.Run(ctx) })
+	group.Go(func() error { return o.tend(ctx) })
 	group.Go(func() error {
 		return decoder.Run(ctx, decoder.Config{
 			ConnString: o.database(), ApplicationName: "pgfed/" + o.Node + "/capture",
 			Slot: o.Federation.SlotName(o.Node), Publication: o.Federation.PublicationName(),
 			Start:        o.publisher.Start(),
+			Expect:       o.system,
 			ServerFilter: o.serverFilter(),
 			Logger:       o.log.With("part", "decoder"), Metrics: o.metrics.decoder,
 		}, sink, func() change.LSN { return change.LSN(o.confirmed.Load()) })
 	})
 	return group.Wait()
+}
+
+func (o *outbound) close() {
+	for _, conn := range []*pgx.Conn{o.standbys, o.conn} {
+		closeSession(conn)
+	}
+	if o.link != nil {
+		o.link.Close()
+	}
+}
+
+// open reads what the database remembers, checks the slot, and opens the
+// stream.
+func (o *outbound) open(ctx context.Context) error {
+	slot, err := decoder.InspectSlot(ctx, o.conn, o.Federation.SlotName(o.Node))
+	if err != nil {
+		return err
+	}
+	if err := slot.Check(o.system.Database); err != nil {
+		return err
+	}
+	if o.recorded, err = admin.ReadHistory(ctx, o.conn); err != nil {
+		return err
+	}
+	f := o.Federation
+	o.publisher, err = transport.OpenPublisher(ctx, o.link, transport.PublisherConfig{
+		Federation: f.Federation, Node: o.Node, History: o.recorded.History,
+		Published: o.recorded.Published, Slot: slot.Confirmed,
+		Rules: f.RulesVersion(), MaxBytes: int64(f.Stream.MaxBytes), Replicas: f.Broker.Replicas,
+		Compression: f.Stream.Compression, Vector: o.frontier.Begun,
+		Logger: o.log.With("part", "publisher"), Metrics: o.metrics.publisher,
+	})
+	if err != nil {
+		return err
+	}
+	o.confirmed.Store(uint64(slot.Confirmed))
+	return nil
+}
+
+// tend moves the slot, trims the stream and keeps the board informed.
+func (o *outbound) tend(ctx context.Context) error {
+	ticker := time.NewTicker(houseEvery)
+	defer ticker.Stop()
+	trimmed := time.Now()
+	for {
+		if err := o.confirm(ctx); err != nil {
+			return err
+		}
+		o.observeStream(ctx)
+		if time.Since(trimmed) >= trimEvery {
+			trimmed = time.Now()
+			if err := o.trim(ctx); err != nil {
+				o.log.Info("the stream could not be trimmed now", "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ticker.C:
+		}
+	}
 }
 
 // sink is where the decoder hands transactions to: the publisher, behind a gate
@@ -121,11 +240,11 @@ func (o *outbound) confirm(ctx context.Context) error {
 	}
 	// Only what was published is worth a write: confirming idle WAL must not
 	// make more of it.
-	if published := min(progress.Published, target); published > o.recordedPublished {
-		if err := admin.SetPublished(ctx, o.admin, o.history.ID, published, target); err != nil {
+	if published := min(progress.Published, target); published > o.recorded.Published {
+		if err := admin.SetPublished(ctx, o.conn, o.recorded.ID, published, target); err != nil {
 			return err
 		}
-		o.recordedPublished = published
+		o.recorded.Published = published
 	}
 	o.confirmed.Store(uint64(target))
 	return nil
@@ -154,10 +273,10 @@ func (o *outbound) acknowledged(acks map[string]transport.Ack, progress transpor
 // for nothing.
 func (o *outbound) positionOf(ack transport.Ack) change.LSN {
 	switch ack.History {
-	case o.history.ID:
+	case o.recorded.ID:
 		return ack.LSN
-	case o.history.Parent:
-		return min(ack.LSN, o.history.Fork)
+	case o.recorded.Parent:
+		return min(ack.LSN, o.recorded.Fork)
 	}
 	return 0
 }
@@ -223,7 +342,7 @@ func (o *outbound) observeStream(ctx context.Context) {
 	messages, bytes, err := o.publisher.StreamInfo(ctx)
 	o.board.update(func(b *board) {
 		b.stream.Name = "PGFED_" + o.Federation.Federation + "_" + o.Node
-		b.stream.History, b.stream.Generation = o.history, progress.Generation
+		b.stream.History, b.stream.Generation = o.recorded.History, progress.Generation
 		b.stream.Published, b.stream.Captured = progress.Published, progress.Captured
 		b.stream.Sequence, b.stream.CommitTime = progress.Sequence, progress.CommitTime
 		b.stream.MaxBytes = int64(o.Federation.Stream.MaxBytes)
