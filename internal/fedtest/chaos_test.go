@@ -160,7 +160,7 @@ func TestChaos(t *testing.T) {
 		duration, err = time.ParseDuration(text)
 		require.NoError(t, err)
 	}
-	kills := int(setting(t, "PGFED_CHAOS_KILLS", 5))
+	kills := int(setting(t, "PGFED_CHAOS_KILLS", 8))
 	t.Logf("SEED=%d DURATION=%s KILLS=%d", seed, duration, kills)
 
 	nodes := []string{"east", "central", "west"}
@@ -182,7 +182,7 @@ func TestChaos(t *testing.T) {
 		load.Stop()
 		transfers = append(transfers, fmt.Sprintf("%s %d", load.node.Name, load.Committed()))
 	}
-	t.Logf("%d kills; faults: %v; transfers: %s", c.kills, c.counts, strings.Join(transfers, ", "))
+	t.Logf("%d kills; %d samples; faults: %v; transfers: %s", c.kills, c.sampler.Samples(), c.counts, strings.Join(transfers, ", "))
 	f.Converge(3 * time.Minute)
 	require.NoError(t, c.sampler.Stop(), "SEED=%d", seed)
 	require.NoError(t, f.CheckHistory(context.Background(), loads...), "SEED=%d", seed)
