@@ -34,7 +34,7 @@ func TestArrows(t *testing.T) {
 				allow(folder == "transport" || strings.HasPrefix(folder, "internal/brokertest"), "only transport speaks to brokers")
 			}
 			if isOwn && (strings.HasSuffix(own, "test") || own == "internal/pgtest") {
-				allow(strings.HasSuffix(folder, "test"), "what helps tests stays in tests")
+				allow(strings.HasSuffix(folder, "test") || folder == "internal/conformance", "what helps tests stays in tests")
 			}
 			switch folder {
 			case "internal/change":
