@@ -86,6 +86,12 @@ func (c *Config) setDefaults() {
 type Memory struct {
 	mu   sync.Mutex
 	park map[change.LSN]parkReason // by Begin.Final
+	// stalled is the large transaction whose pieces did not come in time: this
+	// attempt at it is not begun again before its last piece is in the stream.
+	stalled struct {
+		final   change.LSN
+		attempt change.ID
+	}
 }
 
 // The states of an Applier, as report.Inbound writes them.

@@ -42,6 +42,7 @@ func (a *Applier) next(ctx context.Context, source Source) (*change.Batch, error
 	defer cancel()
 	batch, err := source.Next(limited)
 	if err != nil && ctx.Err() == nil && limited.Err() != nil {
+		a.Memory.stall(a.open.begin.Final, a.open.attempt)
 		a.meter().stalledOne()
 		return nil, fmt.Errorf("apply %s/%s: %w", a.Origin, a.position, ErrStalled)
 	}

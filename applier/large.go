@@ -12,6 +12,11 @@ import (
 // ErrPieces says that a large transaction's last piece is here but not all before it.
 var ErrPieces = errors.New("pieces of a large transaction are missing")
 
+// errAwaitsEnd: a large transaction that has stalled before is applied when all
+// of it is in the stream. Beginning it again and again while its origin is away
+// would write and roll back all of it each time.
+var errAwaitsEnd = errors.New("its last piece is awaited")
+
 // large is the large transaction under way: one target transaction over many
 // pieces, each applied as it comes.
 type large struct {
@@ -76,6 +81,10 @@ func (a *Applier) openLarge(ctx context.Context, b *change.Batch, p *change.Part
 	a.rollBack(ctx)
 	x := a.newTransaction(b, p)
 	x.provisional = true
+	if a.Memory.hasStalled(p) {
+		a.open = &large{transaction: x, attempt: p.Attempt, failed: errAwaitsEnd}
+		return nil
+	}
 	a.beginJudging()
 	if _, err := a.run(ctx, a.control.begin, nil); err != nil {
 		return err
@@ -170,6 +179,13 @@ func (a *Applier) closeLarge(ctx context.Context) error {
 // last piece tells: until then its pieces are passed over without a lock held.
 func (a *Applier) failLarge(ctx context.Context, p *change.Part, cause error) error {
 	o := a.open
+	if errors.Is(cause, errAwaitsEnd) {
+		if !p.Last {
+			return nil
+		}
+		a.Memory.stall(0, change.ID{})
+		return fmt.Errorf("apply %s, a large transaction after %s, now that all of it is there: %w", a.Origin, a.position, ErrReopen)
+	}
 	a.rollBack(ctx)
 	var clash *unresolved
 	needsPosition := errors.As(cause, &clash) ||
@@ -185,4 +201,17 @@ func (a *Applier) failLarge(ctx context.Context, p *change.Part, cause error) er
 	o.failed = cause
 	a.open = o
 	return nil
+}
+
+// stall remembers the attempt at a large transaction that has stalled.
+func (m *Memory) stall(final change.LSN, attempt change.ID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stalled.final, m.stalled.attempt = final, attempt
+}
+
+func (m *Memory) hasStalled(p *change.Part) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stalled.final == p.Final && m.stalled.attempt == p.Attempt && !p.Attempt.IsZero()
 }

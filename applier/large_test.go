@@ -79,6 +79,7 @@ func TestStalledTransactionIsRolledBack(t *testing.T) {
 	b := newBench(t, "CREATE TABLE t (id int PRIMARY KEY, v int)")
 	b.replicate("INSERT INTO t SELECT g, 0 FROM generate_series(1, 30) g")
 	b.cfg.Stall = 50 * time.Millisecond
+	b.cfg.Memory = new(Memory)
 	b.open()
 	b.exec("UPDATE t SET v = 1")
 	list := b.pieces(b.parts()[0], 10)
@@ -90,6 +91,19 @@ func TestStalledTransactionIsRolledBack(t *testing.T) {
 	require.False(t, Lasting(err))
 	// No lock outlives it.
 	b.on(b.target, "SET lock_timeout = '1s'; UPDATE t SET v = v; RESET lock_timeout")
+	// It is not begun again before all of it is there: nothing is written and
+	// rolled back for as long as its origin is away.
+	b.open()
+	before := b.rows(b.target, "SELECT pg_current_xact_id_if_assigned() IS NULL, pg_snapshot_xmax(pg_current_snapshot())")
+	f = newFeed()
+	done = b.start(f)
+	for _, piece := range list[:2] {
+		f.put(t, done, piece)
+	}
+	require.Equal(t, before, b.rows(b.target, "SELECT pg_current_xact_id_if_assigned() IS NULL, pg_snapshot_xmax(pg_current_snapshot())"))
+	f.batches <- list[2]
+	require.ErrorIs(t, <-done, ErrReopen)
+	b.open()
 	require.NoError(t, b.run(list))
 	b.equal("t")
 }
