@@ -258,9 +258,14 @@ func (cfg *PublisherConfig) resume(ctx context.Context, link *Link, stream jetst
 	if have < cfg.Published {
 		// The broker has lost what it had acknowledged. The positions stay
 		// what they are; the new generation says that sequences mean nothing.
+		// Opened again before anything was published in it, the generation
+		// begun for this loss goes on.
 		from.previous, from.start = cfg.afterLoss(have)
-		who.renew(from.previous)
-		changed = true
+		used := !end.empty && end.header.Generation == who.Generation
+		if used || who.Base != from.previous {
+			who.renew(from.previous)
+			changed = true
+		}
 		cfg.Logger.Warn("the stream has lost changes that it had acknowledged; going on in a new generation", "stream", name,
 			"ends", have, "published", cfg.Published, "slot", cfg.Slot, "previous", from.previous, "generation", who.Generation.Short())
 	}

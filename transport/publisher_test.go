@@ -225,6 +225,29 @@ func TestEmptyStreamAfterLoss(t *testing.T) {
 	subscription.Close()
 }
 
+// A loss begins one new generation, however often the publisher is opened
+// before it publishes: a stream remembers only so many.
+func TestOneLossBeginsOneGeneration(t *testing.T) {
+	ctx := testContext(t)
+	s := startStore(t)
+	w := newWAL(6)
+	cfg := publisherConfig(t)
+	commitSome(w, 3)
+	first := w.publish(t, s.link(), cfg)
+	require.Eventually(t, func() bool { return first.p.Progress().Published == w.position() }, patience, time.Millisecond)
+	first.stop()
+	cfg.Published = w.position() + 1000
+	cfg.Slot = cfg.Published
+	second, err := OpenPublisher(ctx, s.link(), cfg)
+	require.NoError(t, err)
+	require.NotEqual(t, first.p.Progress().Generation, second.Progress().Generation)
+	for range 3 {
+		again, err := OpenPublisher(ctx, s.link(), cfg)
+		require.NoError(t, err)
+		require.Equal(t, second.Progress().Generation, again.Progress().Generation)
+	}
+}
+
 func TestFullStreamWaitsForTrimming(t *testing.T) {
 	ctx := testContext(t)
 	s := startStore(t)
@@ -627,6 +650,11 @@ func TestTrimKeepsWhatIsAskedFor(t *testing.T) {
 	require.InDelta(t, 8500, s.removable(9001, 1_000_000, now.Add(8500*time.Second)), 8)
 	require.InDelta(t, 8999, s.removable(9000, 0, now), 8)
 	require.Zero(t, s.removable(0, 0, now.Add(time.Hour)))
+	// What is from before this life ages from its beginning.
+	var later samples
+	later.add(sample{at: now, sequence: 500})
+	require.Zero(t, later.removable(400, 0, now.Add(-time.Second)))
+	require.EqualValues(t, 399, later.removable(400, 0, now))
 }
 
 func TestTrimSparesTheLastMessage(t *testing.T) {

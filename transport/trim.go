@@ -72,7 +72,12 @@ func (s *samples) at(sequence uint64) (sample, bool) {
 func (s *samples) removable(lowWater uint64, keepBytes int64, before time.Time) uint64 {
 	reference, found := s.at(lowWater - 1)
 	if !found {
-		return 0
+		// All of it is from before this life and counts as stored when it
+		// began; how much it is, is not known.
+		if len(s.kept) == 0 || s.kept[0].at.After(before) {
+			return 0
+		}
+		return lowWater - 1
 	}
 	var upTo uint64
 	for _, k := range s.kept {
