@@ -134,6 +134,12 @@ func (in *inbound) apply(ctx context.Context) error {
 		in.stands(in.origin, row)
 	}
 	in.frontier.Learn(in.origin, subscription.History())
+	// In a child history the same LSN is acknowledged as one of the child's.
+	in.board.update(func(b *board) {
+		m := b.marks[in.origin]
+		m.position = subscription.From()
+		b.marks[in.origin] = m
+	})
 	in.attach(subscription)
 	defer in.attach(nil)
 	in.board.setPeer(in.origin, func(p *report.Peer) { p.Error = "" })
@@ -161,7 +167,8 @@ func (in *inbound) attach(subscription *transport.Subscription) {
 
 const (
 	acknowledgeEvery = 100 * time.Millisecond
-	reassureEvery    = 5 * time.Second // even when nothing moved: the origin may have lost what it knew
+	// repeatAfter is how long the origin may take to show that it knows.
+	repeatAfter = 5 * time.Second
 )
 
 // acknowledge tells the origin how far its changes are flushed at this
@@ -177,14 +184,20 @@ func (in *inbound) acknowledge(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		var applied mark
-		in.board.update(func(b *board) { applied = b.marks[in.origin] })
+		knows := true // the origin knows what it was told; it may have lost that with its broker
+		in.board.update(func(b *board) {
+			applied = b.marks[in.origin]
+			if peer := b.peers[in.origin]; peer.Last != nil && peer.Heard.After(told.Time) {
+				knows = peer.Last.Stream.Acknowledged[in.Node] >= told.LSN
+			}
+		})
 		if applied.position.IsZero() {
 			continue
 		}
 		ack := transport.Ack{Peer: in.Node, History: applied.position.History, LSN: applied.position.LSN,
 			Generation: applied.generation, Sequence: applied.lowWater}
 		moved := ack.LSN != told.LSN || ack.History != told.History || ack.Generation != told.Generation || ack.Sequence != told.Sequence
-		if !moved && time.Since(told.Time) < reassureEvery {
+		if !moved && (knows || time.Since(told.Time) < repeatAfter) {
 			continue
 		}
 		if ack.LSN != told.LSN || ack.History != told.History {

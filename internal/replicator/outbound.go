@@ -228,6 +228,7 @@ func (o *outbound) confirm(ctx context.Context) error {
 		// The broker is away: nothing new is confirmed, which is safe.
 		return nil
 	}
+	o.noteAcks(acks)
 	o.sample(progress.Captured)
 	target := o.acknowledged(acks, progress)
 	flushed := o.flushed()
@@ -248,6 +249,17 @@ func (o *outbound) confirm(ctx context.Context) error {
 	}
 	o.confirmed.Store(uint64(target))
 	return nil
+}
+
+// noteAcks tells the peers, through the heartbeat, what is known of them.
+func (o *outbound) noteAcks(acks map[string]transport.Ack) {
+	known := make(map[string]change.LSN, len(acks))
+	for _, peer := range o.peers {
+		if ack, found := acks[peer]; found {
+			known[peer] = o.positionOf(ack)
+		}
+	}
+	o.board.update(func(b *board) { b.stream.Acknowledged = known })
 }
 
 // acknowledged is the position that every member has flushed. When they all

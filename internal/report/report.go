@@ -81,6 +81,9 @@ type Stream struct {
 	Bytes      uint64         `json:"bytes"`
 	MaxBytes   int64          `json:"max_bytes"`
 	CommitTime time.Time      `json:"commit_time"` // of the last published transaction
+	// Acknowledged is what each peer is known to have flushed. A peer that
+	// finds itself missing or behind here tells again.
+	Acknowledged map[string]change.LSN `json:"acknowledged,omitempty"`
 }
 
 // The states of one origin's inbound pipeline.
