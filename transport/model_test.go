@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -43,6 +44,7 @@ type peerModel struct {
 func newWorld(t *testing.T, seed uint64) *world {
 	m := &world{t: t, ctx: testContext(t), random: rand.New(rand.NewPCG(seed, 2)), w: newWAL(seed), s: startStore(t), backup: t.TempDir(), slot: testHistory.Start}
 	m.cfg = publisherConfig(t)
+	m.cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	m.cfg.BatchBytes = 1 << 10 << m.random.IntN(6)
 	m.cfg.Window = 1 << m.random.IntN(6)
 	m.cfg.Compression = []string{"none", "s2", "zstd"}[m.random.IntN(3)]
@@ -82,8 +84,8 @@ func (m *world) publish() {
 	m.life = m.w.runFrom(m.t, p, max(p.Start(), m.slot))
 }
 
-// read lets a peer read for a while.
-func (m *world) read(p *peerModel, batches int) {
+// read lets a peer read some batches, as long as each comes soon.
+func (m *world) read(p *peerModel, batches int, long time.Duration) {
 	for range batches {
 		if p.sub == nil {
 			cfg := subscriptionConfig(m.t)
@@ -96,7 +98,7 @@ func (m *world) read(p *peerModel, batches int) {
 			p.position = sub.From()
 			p.open, p.openID = nil, change.ID{}
 		}
-		ctx, cancel := context.WithTimeout(m.ctx, 20*time.Millisecond)
+		ctx, cancel := context.WithTimeout(m.ctx, long)
 		b, err := p.sub.Next(ctx)
 		cancel()
 		if errors.Is(err, context.DeadlineExceeded) {
@@ -157,6 +159,7 @@ func (m *world) acknowledge() {
 	if lowest > m.slot {
 		m.recorded, m.slot = max(m.recorded, lowest), lowest
 	}
+	m.t.Log("trim", lowWater, acks)
 	_ = m.life.p.Trim(m.ctx, lowWater, int64(m.random.IntN(3))*10_000, 0)
 }
 
@@ -172,7 +175,7 @@ func (m *world) step() string {
 		m.w.commit(2, 1<<20+m.random.IntN(1<<20))
 		return "commit huge row"
 	case n < 65:
-		m.read(m.peers[m.random.IntN(2)], m.random.IntN(20))
+		m.read(m.peers[m.random.IntN(2)], m.random.IntN(20), 20*time.Millisecond)
 		return "read"
 	case n < 75:
 		m.acknowledge()
@@ -237,9 +240,7 @@ func TestWhateverHappensEachPeerGetsEverythingOnce(t *testing.T) {
 			m.publish()
 			for range 150 {
 				step := m.step()
-				if testing.Verbose() {
-					t.Log(step, m.slot, m.recorded, m.peers[0].position.LSN, m.peers[1].position.LSN)
-				}
+				t.Log(step, "slot", m.slot, "recorded", m.recorded, "west", m.peers[0].position.LSN, "central", m.peers[1].position.LSN)
 				m.publish()
 			}
 			m.stopZombies()
@@ -247,7 +248,7 @@ func TestWhateverHappensEachPeerGetsEverythingOnce(t *testing.T) {
 				deadline := time.Now().Add(patience)
 				for p.count < len(m.w.written) && time.Now().Before(deadline) {
 					m.publish()
-					m.read(p, 50)
+					m.read(p, 1, 2*time.Second)
 				}
 				require.Equal(t, len(m.w.written), p.count, "%s has not got everything", p.name)
 			}
