@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pgfed/pgfed/conflict"
+	"github.com/pgfed/pgfed/internal/change"
 )
 
 // target is a table as the local catalog describes it.
@@ -24,6 +26,7 @@ type targetColumn struct {
 	name       string
 	quoted     string
 	typeOID    uint32
+	shownOID   uint32 // as a result's description shows it; 0 for a domain, which it does not show
 	typeName   string
 	notNull    bool
 	generated  bool   // stored or virtual: never written
@@ -64,6 +67,15 @@ func (x *targetIndex) identifies(columns []targetColumn) bool {
 	return len(x.keys) > 0
 }
 
+// bpcharOID is character(n), whose text is padded with blanks that do not
+// count: conflict.Rule judges without them.
+const bpcharOID = 1042
+
+// blankPadded reports whether a column is character(n) at its origin.
+func blankPadded(t *change.Table, column string) bool {
+	return slices.ContainsFunc(t.Columns, func(c change.Column) bool { return c.Name == column && c.TypeOID == bpcharOID })
+}
+
 var errNoTable = errors.New("no such table")
 
 // readTarget reads a table's description. errNoTable if there is none.
@@ -94,9 +106,10 @@ func readTarget(ctx context.Context, conn *pgx.Conn, schema, name string) (*targ
 
 func (t *target) readColumns(ctx context.Context, conn *pgx.Conn) error {
 	rows, err := conn.Query(ctx, `SELECT a.attname::text, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated <> '',
-			a.attidentity = 'a',
+			a.attidentity = 'a', CASE y.typtype WHEN 'd' THEN 0::oid ELSE y.oid END,
 			coalesce(CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END, '')
 		FROM pg_catalog.pg_attribute a
+		JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
 		LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 		WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
 		ORDER BY a.attnum`, t.oid)
@@ -104,7 +117,7 @@ func (t *target) readColumns(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	var c targetColumn
-	fields := []any{&c.name, &c.typeOID, &c.typeName, &c.notNull, &c.generated, &c.always, &c.expression}
+	fields := []any{&c.name, &c.typeOID, &c.typeName, &c.notNull, &c.generated, &c.always, &c.shownOID, &c.expression}
 	_, err = pgx.ForEachRow(rows, fields, func() error {
 		c.quoted = pgx.Identifier{c.name}.Sanitize()
 		t.columns = append(t.columns, c)

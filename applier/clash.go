@@ -1,6 +1,7 @@
 package applier
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -276,9 +277,32 @@ func (e *encounter) holders(rows []localRow) []string {
 	}
 	holders := make([]string, len(rows))
 	for i := range rows {
-		holders[i] = rule.OwnerOf(rows[i].values[at])
+		holders[i] = e.ownerOf(rows[i].values[at])
 	}
 	return holders
+}
+
+// ownerOf reads the owner out of a value of the owner column.
+func (e *encounter) ownerOf(v change.Value) string {
+	p := e.it.plan
+	if p.target.columns[p.target.column(p.rule.Column)].typeOID == bpcharOID || blankPadded(e.it.Change.Table, p.rule.Column) {
+		v.Bytes = bytes.TrimRight(v.Bytes, " ")
+	}
+	return p.rule.OwnerOf(v)
+}
+
+// placed is the owner of the change's new row, "" where it is not known.
+func (e *encounter) placed() string {
+	p := e.it.plan
+	if p.rule.Kind != conflict.ByColumn || e.it.Change.Op == change.Delete || p.target.column(p.rule.Column) < 0 {
+		return ""
+	}
+	for i, c := range e.it.Change.Table.Columns {
+		if c.Name == p.rule.Column {
+			return e.ownerOf(e.img.new[i])
+		}
+	}
+	return ""
 }
 
 // equals reports whether a row of ours has the new row's text in every column

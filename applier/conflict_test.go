@@ -232,3 +232,77 @@ func TestRowsMoveBetweenPartitions(t *testing.T) {
 	require.Equal(t, []string{"1|west", "3|east"}, b.rows(b.target, "SELECT * FROM hippos ORDER BY id"))
 	require.Len(t, b.conflicts(), 2, fmt.Sprint(b.conflicts()))
 }
+
+// An update that loses a tie takes its row along: at the winner's node the
+// winner's change displaces it.
+func TestUpdateThatLosesATieTakesItsRow(t *testing.T) {
+	b := newBench(t, "CREATE TABLE t (region text, id int, u int UNIQUE, v text, PRIMARY KEY (region, id))")
+	b.cfg.Rules = b.byRegion("central", "east", "west")
+	b.replicate("INSERT INTO t VALUES ('east', 1, 1, 'old'), ('east', 2, 2, 'old')")
+	b.on(b.target, "INSERT INTO t VALUES ('central', 1, 10, 'first'), ('west', 1, 20, 'last')")
+	b.replicate("UPDATE t SET u = 10 WHERE id = 1", "UPDATE t SET u = 20 WHERE id = 2")
+	require.Equal(t, []string{"central|1|10|first", "east|2|20|old"}, b.rows(b.target, "SELECT * FROM t ORDER BY region"))
+	require.Equal(t, []string{
+		`t|UPDATE|multiple_unique_conflicts|skip|{"id": "1", "region": "east"}`,
+		`t|UPDATE|multiple_unique_conflicts|displace|{"id": "2", "region": "east"}`,
+	}, b.conflicts())
+}
+
+func (b *bench) byRegion(nodes ...string) *conflict.Rules {
+	b.t.Helper()
+	rules, err := conflict.Compile(conflict.Spec{{Tables: []string{"t"}, Column: "region"}}, nodes, conflict.PolicyError)
+	require.NoError(b.t, err)
+	return rules
+}
+
+// At east the row that it handed over yields to the one that west made: so it
+// does here.
+func TestHandedOverRowYieldsToTheNewOwners(t *testing.T) {
+	b := newBench(t, `CREATE TABLE hippos (id int, node_name text, v text) PARTITION BY LIST (node_name);
+		CREATE TABLE hippo_east PARTITION OF hippos (PRIMARY KEY (id)) FOR VALUES IN ('east');
+		CREATE TABLE hippo_west PARTITION OF hippos (PRIMARY KEY (id)) FOR VALUES IN ('west')`)
+	b.cfg.Rules = b.rules(conflict.Spec{{Tables: []string{"hippo*"}, ByTable: map[string]string{"hippo_east": "east", "hippo_west": "west"}}})
+	b.replicate("INSERT INTO hippos VALUES (1, 'east', 'of east'), (2, 'east', 'of east')")
+	b.on(b.target, "INSERT INTO hippos VALUES (1, 'west', 'of west')")
+	b.replicate("UPDATE hippos SET node_name = 'west'")
+	require.Equal(t, []string{"1|west|of west", "2|west|of east"}, b.rows(b.target, "SELECT * FROM hippos ORDER BY id"))
+	require.Equal(t, []string{`hippo_west|INSERT|insert_exists|skip|{"id": "1"}`}, b.conflicts())
+}
+
+// The blanks of character(n) are no part of a node's name, in a tie and in a
+// TRUNCATE too.
+func TestOwnerColumnWithBlanks(t *testing.T) {
+	b := newBench(t, "CREATE TABLE t (region char(9), id int, u int UNIQUE, PRIMARY KEY (region, id))")
+	b.cfg.Rules = b.byRegion("central", "east", "west")
+	b.on(b.target, "INSERT INTO t VALUES ('central', 1, 10), ('west', 1, 20)")
+	b.replicate("INSERT INTO t VALUES ('east', 1, 10), ('east', 2, 20), ('east', 3, 30)")
+	require.Equal(t, []string{"central  |1", "east     |2", "east     |3"}, b.rows(b.target, "SELECT region, id FROM t ORDER BY id"))
+	b.replicate("TRUNCATE t")
+	require.Equal(t, []string{"central  |1"}, b.rows(b.target, "SELECT region, id FROM t ORDER BY id"))
+}
+
+// What halted and was decided later is on record as it was decided, and is no
+// obstacle to its transaction.
+func TestRecordOfAHaltIsSuperseded(t *testing.T) {
+	for _, piece := range []int{1000, 10} {
+		b := newBench(t, "CREATE TABLE t (id int PRIMARY KEY, v text)")
+		b.on(b.target, "INSERT INTO t VALUES (15, 'local')")
+		b.exec("INSERT INTO t SELECT g, 'remote' FROM generate_series(1, 30) g")
+		list := b.pieces(b.parts()[0], piece)
+		b.halts(b.run(list), CodeConflict)
+		require.Equal(t, []string{`t|INSERT|insert_exists|halt|{"id": "15"}`}, b.conflicts())
+		b.owned("east").open()
+		require.NoError(t, b.run(list))
+		b.equal("t")
+		require.Equal(t, []string{`t|INSERT|insert_exists|overwrite|{"id": "15"}`}, b.conflicts())
+	}
+}
+
+// Records hold whole rows: few large ones are remembered, not thousands.
+func TestDeferrableConstraintsOfLargeRows(t *testing.T) {
+	b := newBench(t, "CREATE TABLE t (id int PRIMARY KEY, u int UNIQUE DEFERRABLE, v text)")
+	b.replicate("INSERT INTO t SELECT g, g, repeat('x', 1000000) FROM generate_series(1, 12) g")
+	b.equal("t")
+	b.on(b.target, "INSERT INTO t VALUES (100, 200)")
+	b.halts(b.run(b.exec("INSERT INTO t SELECT g, 190 + g, repeat('x', 1000000) FROM generate_series(20, 32) g", "UPDATE t SET u = 200 WHERE id = 32").capture()), CodeConflict)
+}

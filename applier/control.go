@@ -7,13 +7,14 @@ import (
 
 // control are the statements around the rows.
 type control struct {
-	begin, commit                  *statement
-	pieceSave, pieceRelease        *statement // around one piece of a large transaction
-	pieceRollback                  *statement
-	changeSave, changeRelease      *statement // around one change on the exact path
-	changeRollback                 *statement
-	mark, advance, record, correct *statement
-	park, parkChange, parkKey      *statement
+	begin, commit             *statement
+	pieceSave, pieceRelease   *statement // around one piece of a large transaction
+	pieceRollback             *statement
+	changeSave, changeRelease *statement // around one change on the exact path
+	changeRollback            *statement
+	mark, advance, record     *statement
+	supersede, correct        *statement // the records of a large transaction get its position
+	park, parkChange, parkKey *statement
 }
 
 func newControl() control {
@@ -36,6 +37,9 @@ func newControl() control {
 		mark:           plain("SELECT pg_catalog.pg_replication_origin_xact_setup($1::pg_lsn, $2::timestamptz)", 2),
 		advance:        plain(checkpoint.AdvanceSQL, 8),
 		record:         plain(recordSQL, 16),
+		supersede: plain(`DELETE FROM pgfed.conflict_history f USING pgfed.conflict_history p
+			WHERE f.origin = $1 AND f.history = $2::uuid AND f.position = $4::pg_lsn
+				AND p.origin = $1 AND p.history = $2::uuid AND p.position = $3::pg_lsn AND p.ordinal = f.ordinal`, 4),
 		correct: plain(`UPDATE pgfed.conflict_history SET position = $4::pg_lsn
 			WHERE origin = $1 AND history = $2::uuid AND position = $3::pg_lsn`, 4),
 		park:       plain(parkSQL, 7),

@@ -15,9 +15,12 @@ import (
 // that a transaction gives to such a constraint's columns are looked up at its
 // end, where the origin checked them too (PITFALLS D3).
 
-// deferredLimit bounds the values remembered; beyond it the whole table is
-// checked.
-const deferredLimit = 10000
+// These bound what is remembered of a transaction, values and records of what
+// gave them; beyond them the whole table is checked.
+const (
+	deferredLimit = 10000
+	deferredBytes = 8 << 20
+)
 
 // deferredCheck looks for a second row with the same values.
 type deferredCheck struct {
@@ -29,6 +32,7 @@ type deferredCheck struct {
 // deferredChecks are those of a transaction.
 type deferredChecks struct {
 	values []deferredCheck
+	bytes  int
 	whole  map[string]deferredCheck // by query
 }
 
@@ -47,7 +51,9 @@ func (x *transaction) noteDeferred(it *item, img *image) error {
 			return err
 		}
 		check := deferredCheck{once: q, record: r, table: it.Change.Table.String()}
-		if byValue && len(x.deferred.values) < deferredLimit {
+		size := len(r.old) + len(r.new) + len(q.sql)
+		if byValue && len(x.deferred.values) < deferredLimit && x.deferred.bytes+size <= deferredBytes {
+			x.deferred.bytes += size
 			check.values = cloneValues(q.values)
 			x.deferred.values = append(x.deferred.values, check)
 			continue

@@ -147,9 +147,14 @@ func describe(err error, table string) *Halt {
 		h.Remedy = "add the column; applying resumes by itself"
 	default:
 		// Messages of data errors quote the value ("invalid input syntax ..."):
-		// class 22 is described by its SQLSTATE alone.
+		// class 22 is described by its SQLSTATE alone. So is what a trigger
+		// raises: nobody knows what it says.
 		h.Reason = "the database refuses the change"
-		if !strings.HasPrefix(pg.Code, "22") {
+		switch pg.Code[:min(2, len(pg.Code))] {
+		case "22":
+		case "P0":
+			h.Reason += ": a trigger or function raised an exception, see the database's log"
+		default:
 			h.Reason += ": " + pg.Message
 		}
 		if pg.ConstraintName != "" {

@@ -72,7 +72,7 @@ func (a *Applier) exactly(ctx context.Context, x *transaction, items []item) (ta
 		p, known := fresh[it.Change.Table]
 		if !known {
 			var err error
-			if p, err = a.replan(ctx, it.Change.Table); err != nil {
+			if p, err = a.replanHeld(ctx, it.Change.Table); err != nil {
 				return count, err
 			}
 			fresh[it.Change.Table] = p
@@ -83,6 +83,40 @@ func (a *Applier) exactly(ctx context.Context, x *transaction, items []item) (ta
 		}
 	}
 	return count, nil
+}
+
+// replanHeld makes a plan that stays right until the transaction ends.
+func (a *Applier) replanHeld(ctx context.Context, t *change.Table) (*plan, error) {
+	var err error
+	for range attempts {
+		p, failed := a.replan(ctx, t)
+		if failed != nil {
+			return nil, failed
+		}
+		if err = a.hold(ctx, p); err == nil {
+			return p, nil
+		}
+		if !differs(err) {
+			return nil, err
+		}
+	}
+	if sqlState(err) != "" {
+		return nil, describe(err, t.String())
+	}
+	return nil, fmt.Errorf("plan for %s: %w", t, err)
+}
+
+// hold holds a table outside of a pipe of changes, behind a savepoint.
+func (a *Applier) hold(ctx context.Context, p *plan) error {
+	l := a.pipe(ctx)
+	l.send(a.control.changeSave, nil, request{want: anyCount})
+	l.hold(p)
+	l.send(a.control.changeRelease, nil, request{want: anyCount})
+	err := l.finish()
+	if closed := l.close(); err == nil {
+		err = closed
+	}
+	return a.undo(ctx, err)
 }
 
 // refuse records a change that does not count.
@@ -159,6 +193,7 @@ func (e *encounter) explain(err error) error {
 // resolve asks what to do about a clash and notes it. A halt comes back as
 // *unresolved.
 func (e *encounter) resolve(clash conflict.Clash, rows []localRow) (conflict.Action, error) {
+	clash.Placed = e.placed()
 	r, err := e.it.plan.rule.Resolve(e.it.Verdict, clash)
 	if err != nil {
 		return "", lasting(CodeConflict, e.it.Change.Table.String(), "", "%s", err)
@@ -359,13 +394,22 @@ func (e *encounter) overwrite(ctx context.Context, row *localRow, set []bool) er
 			return failed
 		}
 		if action == conflict.Skip {
-			return nil
+			return e.yield(ctx, row)
 		}
 		if failed := e.displace(ctx, rows); failed != nil {
 			return failed
 		}
 	}
 	return err
+}
+
+// yield ends a change that lost a tie. An update takes its row with it: where
+// the winner's change comes second, it displaces that row.
+func (e *encounter) yield(ctx context.Context, row *localRow) error {
+	if e.it.Change.Op != change.Update {
+		return nil
+	}
+	return e.displace(ctx, []localRow{*row})
 }
 
 // completed is the new row with every value: unchanged ones from the old row,

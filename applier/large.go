@@ -149,7 +149,8 @@ func (a *Applier) tryPiece(ctx context.Context, x *transaction, items []item) (t
 func (a *Applier) closeLarge(ctx context.Context) error {
 	o := a.open
 	if o.parking != nil {
-		if o.to.Position.LSN != o.parking.commit {
+		if o.to.Position.LSN != o.parking.commit { // another transaction, of another history
+			a.Memory.forget(o.begin.Final)
 			return fmt.Errorf("park at %s: %w", o.parking.commit, ErrReopen)
 		}
 		if err := a.endPark(ctx, o.transaction, &o.parked); err != nil {
@@ -161,8 +162,10 @@ func (a *Applier) closeLarge(ctx context.Context) error {
 			[]byte(a.Origin), []byte(o.to.Position.History.String()),
 			[]byte(o.recordPosition().String()), []byte(o.to.Position.LSN.String()),
 		}
-		if _, err := a.run(ctx, a.control.correct, values); err != nil {
-			return err
+		for _, st := range []*statement{a.control.supersede, a.control.correct} {
+			if _, err := a.run(ctx, st, values); err != nil {
+				return err
+			}
 		}
 	}
 	if err := a.checkDeferred(ctx, o.transaction); err != nil {

@@ -26,9 +26,14 @@ func (m *mismatch) Error() string {
 	return fmt.Sprintf("%d rows touched, want %d", m.have, m.want)
 }
 
+// errOutgrown: a table is not what its plan was made for. The exact path makes
+// a new one.
+var errOutgrown = errors.New("the table has changed since it was planned for")
+
 // request awaits its reply in a pipe.
 type request struct {
 	prepares *statement // the reply to a Parse, else
+	holds    *plan      // the reply to a plan's hold: its columns must be those of the plan
 	want     int64      // the row count of a statement
 	then     func(pgconn.CommandTag) error
 }
@@ -80,6 +85,15 @@ func (l *pipe) send(st *statement, values [][]byte, r request) {
 	l.changes++
 	for _, v := range values {
 		l.bytes += len(v)
+	}
+}
+
+// hold makes sure that a table is still as it was planned for and stays so
+// until the transaction ends, see plan.hold.
+func (l *pipe) hold(p *plan) {
+	l.send(p.hold, nil, request{holds: p, want: anyCount})
+	if p.stillGenerated != nil {
+		l.send(p.stillGenerated, nil, request{want: p.generated})
 	}
 }
 
@@ -158,10 +172,13 @@ func (l *pipe) read() error {
 
 // judge compares a row count with the wanted one.
 func (l *pipe) judge(result *pgconn.ResultReader, r request) {
+	outgrown := r.holds != nil && !r.holds.fits(result.FieldDescriptions())
 	tag, err := result.Close()
 	switch {
 	case err != nil:
 		l.fail(err)
+	case outgrown:
+		l.fail(errOutgrown)
 	case r.then != nil:
 		if err := r.then(tag); err != nil {
 			l.fail(err)

@@ -30,6 +30,17 @@ type plan struct {
 
 	insert   *statement
 	variants map[string]*statement // updates and deletes, by shape
+
+	// hold goes before the first change of a target transaction. It locks the
+	// table against ALTER TABLE and shows the columns' types: a statement
+	// prepared for a float goes on taking floats after the column has become
+	// numeric, and what it writes then is something else.
+	hold   *statement
+	heldIn uint64 // the pipe that has sent it
+	// stillGenerated counts, after hold, the columns that are left out because
+	// they are generated here; nil where there are none.
+	stillGenerated *statement
+	generated      int64
 }
 
 // match says that a column of the row equals a column of the origin's tuple.
@@ -168,6 +179,7 @@ func buildPlan(t *change.Table, local *target) (*plan, error) {
 		p.key = p.keyMatches()
 	}
 	p.insert = p.buildInsert()
+	p.buildHold()
 	for i := range local.indexes {
 		if local.indexes[i].deferred {
 			p.deferred = append(p.deferred, &local.indexes[i])

@@ -9,12 +9,15 @@ import (
 )
 
 // recordSQL writes down a change that was not applied as its origin made it.
-// The identity is unique: judged again after a retry it is recorded once.
+// The identity is unique: judged again after a retry it is recorded once. What
+// halted at first and was decided later says how.
 const recordSQL = `INSERT INTO pgfed.conflict_history (origin, history, position, ordinal, schema_name, table_name,
 	operation, kind, resolution, owner, key, key_hash, remote_old, remote_new, local_row, commit_time)
 	VALUES ($1, $2::uuid, $3::pg_lsn, $4::bigint, $5, $6, $7, $8, $9, $10, $11::jsonb, $12, $13::jsonb, $14::jsonb,
 	$15::jsonb, $16::timestamptz)
-	ON CONFLICT DO NOTHING`
+	ON CONFLICT (origin, history, position, ordinal) DO UPDATE SET kind = excluded.kind, resolution = excluded.resolution,
+		owner = excluded.owner, local_row = excluded.local_row, recorded_at = excluded.recorded_at
+		WHERE conflict_history.resolution = 'halt' AND excluded.resolution <> 'halt'`
 
 // record is a row of pgfed.conflict_history. Row images are JSON objects of
 // column names and texts, as the output functions write them; null is NULL, a

@@ -102,6 +102,23 @@ func TestTriggerMaySuppressAChange(t *testing.T) {
 	require.Equal(t, []string{"1|a", "3|c"}, b.rows(b.target, "SELECT * FROM t ORDER BY id"))
 }
 
+// An error at COMMIT is the change's, not of pgfed's own tables, and what the
+// trigger says is not repeated.
+func TestConstraintTriggerRaisesAtCommit(t *testing.T) {
+	b := newBench(t, "CREATE TABLE t (id int PRIMARY KEY, v text)")
+	b.on(b.target, `CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'bad value %', NEW.v; END $$;
+		CREATE CONSTRAINT TRIGGER no AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION no();
+		ALTER TABLE t ENABLE ALWAYS TRIGGER no`)
+	list := b.exec("INSERT INTO t VALUES (1, 'hidden')").capture()
+	halt := b.halts(b.run(list), CodeApplyError)
+	require.Equal(t, "P0001", halt.SQLState)
+	require.NotContains(t, halt.Error(), "hidden")
+	b.cfg.OnError = Park
+	b.open()
+	require.NoError(t, b.run(list))
+	require.Equal(t, []string{"P0001"}, b.rows(b.target, "SELECT sqlstate FROM pgfed.parked"))
+}
+
 // PITFALLS D8.
 func TestTruncate(t *testing.T) {
 	b := newBench(t, `CREATE TABLE a (id serial PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a); CREATE TABLE c (id serial PRIMARY KEY);

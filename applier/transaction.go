@@ -178,7 +178,7 @@ func needExact(items []item) bool {
 // exact way looks into.
 func differs(err error) bool {
 	var m *mismatch
-	return errors.As(err, &m) || sqlState(err) != "" && Lasting(err)
+	return errors.As(err, &m) || errors.Is(err, errOutgrown) || sqlState(err) != "" && Lasting(err)
 }
 
 // pipelined queues the opening statements, the changes and, for the last of a
@@ -220,6 +220,10 @@ func (a *Applier) queueAll(l *pipe, x *transaction, items []item, opening []*sta
 			st, values, err := a.bind(it)
 			if err != nil {
 				return count, err
+			}
+			if it.plan.heldIn != l.id {
+				it.plan.heldIn = l.id
+				l.hold(it.plan)
 			}
 			l.send(st, values, request{want: 1})
 		}
@@ -266,6 +270,9 @@ func (a *Applier) mark(ctx context.Context, x *transaction) error {
 func (a *Applier) commit(ctx context.Context, x *transaction) error {
 	a.Frontier.NoteBegun(a.Origin, x.to.Position)
 	tag, err := a.run(ctx, a.control.commit, nil)
+	if err != nil && Lasting(err) {
+		return describe(err, "") // a constraint trigger that fires on replicas
+	}
 	if err != nil {
 		return err
 	}

@@ -99,7 +99,11 @@ func (a *Applier) truncateWhole(ctx context.Context, c *change.Change, tables []
 		return h
 	}
 	if err != nil && Lasting(err) {
-		return describe(err, c.Truncated[0].String())
+		h := describe(err, c.Truncated[0].String())
+		if c.RestartIdentity && h.Code == CodePrivilege {
+			h.Remedy = "RESTART IDENTITY takes ownership of the table's sequences here: make the replicator's role a member of their owner (GRANT owner TO role); applying resumes by itself"
+		}
+		return h
 	}
 	return err
 }
@@ -112,8 +116,11 @@ func (a *Applier) deleteOwn(ctx context.Context, t *change.Table, local *target,
 		return lasting(CodeMissingColumn, t.String(), "add what is missing; applying resumes by itself", "missing here: column %s", own.Column)
 	}
 	column := pgx.Identifier{own.Column}.Sanitize()
-	sql := fmt.Sprintf(`DELETE FROM ONLY %s AS t WHERE t.%[2]s IS NULL OR pg_catalog.concat(t.%[2]s) COLLATE pg_catalog."C" = ANY ($1::text[])`,
-		local.quoted, column)
+	text := fmt.Sprintf("pg_catalog.concat(t.%s)", column)
+	if local.columns[at].typeOID == bpcharOID || blankPadded(t, own.Column) {
+		text = "pg_catalog.rtrim(" + text + ", ' ')"
+	}
+	sql := fmt.Sprintf(`DELETE FROM ONLY %s AS t WHERE t.%s IS NULL OR %s COLLATE pg_catalog."C" = ANY ($1::text[])`, local.quoted, column, text)
 	if _, err := a.conn.Exec(ctx, sql, own.Values); err != nil {
 		if Lasting(err) {
 			return describe(err, t.String())

@@ -50,6 +50,10 @@ type Clash struct {
 	// them (InsertExists, UpdateExists, MultipleUniqueConflicts). Needed for
 	// rules by column only.
 	Holders []string
+	// Placed is the owner of the change's new row, as Rule.OwnerOf reads it,
+	// "" where that is not known. It differs from the origin where the change
+	// gives the row away. For rules by column only.
+	Placed string
 }
 
 // Resolution is what to do. Record asks for a row in pgfed.conflict_history
@@ -123,16 +127,31 @@ func (r Rule) resolveOwned(v Verdict, clash Clash) Resolution {
 	return Resolution{action, clash.Kind, true}
 }
 
-// unlessYielding breaks the tie between two owners. In a table owned by
-// column the row in the way may count as much as the change: two nodes gave
-// one unique value to rows of their own. The node whose name is less, byte by
-// byte, keeps it, at every node alike; the other's change is skipped.
+// unlessYielding breaks the tie between two owners.
+//
+// In a table owned by column the row in the way may count as much as the
+// change: two nodes gave one unique value to rows of their own. The node whose
+// name is less, byte by byte, keeps it, at every node alike; the other's change
+// is skipped. What counts is whose the two rows are, not who wrote them: the
+// change that comes second elsewhere finds rows, not writers. A row that was
+// given away yields to one that its new owner wrote.
+//
+// In a table with one owner a row that somebody handed over yields to the
+// owner's row for the same reason: where the owner's change comes second, it
+// counts.
 func (r Rule) unlessYielding(v Verdict, clash Clash, action Action) Action {
+	if r.Kind == Static && v.Origin != r.Node {
+		return Skip
+	}
 	if r.Kind != ByColumn {
 		return action
 	}
+	owner := clash.Placed
+	if owner == "" {
+		owner = v.Origin
+	}
 	for _, holder := range clash.Holders {
-		if holder != "" && holder < v.Origin {
+		if holder != "" && (holder < owner || holder == owner && owner != v.Origin) {
 			return Skip
 		}
 	}
