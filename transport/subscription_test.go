@@ -137,6 +137,7 @@ func TestGapStopsTheReader(t *testing.T) {
 
 	// A session that is under way when the messages before it vanish.
 	reading.Close()
+	reading.closed = false
 	reading.session = newSession(link, reading.name)
 	require.NoError(t, reading.session.begin(ctx, stuck.hint.Sequence+1))
 	_, err = reading.Next(ctx)
