@@ -39,14 +39,29 @@ func (r *Replicator) session(ctx context.Context, role string) (*pgx.Conn, error
 		// What is noted for ourselves must be flushed here, whatever the role's
 		// default, and must not wait for a standby that is away.
 		"synchronous_commit": "local",
-		"statement_timeout":  "0",
 		"search_path":        "",
+		// An administrator's settings for the role or the database must not
+		// decide whether housekeeping lives and reads right.
+		"statement_timeout":                   "0",
+		"lock_timeout":                        "0",
+		"idle_session_timeout":                "0",
+		"idle_in_transaction_session_timeout": "0",
+		"default_transaction_read_only":       "off",
+		"default_transaction_isolation":       "read committed",
+		"standard_conforming_strings":         "on",
+		"client_encoding":                     "UTF8",
+		"DateStyle":                           "ISO",
 	} {
 		cfg.RuntimeParams[name] = value
 	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the local database: %w", err)
+	}
+	// Servers before 17 do not know it, and refuse a connection that names it.
+	if _, err := conn.Exec(ctx, `SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'`); err != nil {
+		closeSession(conn)
+		return nil, fmt.Errorf("prepare a session with the local database: %w", err)
 	}
 	return conn, nil
 }
