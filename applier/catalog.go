@@ -28,6 +28,7 @@ type targetColumn struct {
 	typeOID    uint32
 	shownOID   uint32 // as a result's description shows it; 0 for a domain, which it does not show
 	typeName   string
+	typeMod    int32
 	notNull    bool
 	generated  bool   // stored or virtual: never written
 	expression string // of a generated column
@@ -105,7 +106,7 @@ func readTarget(ctx context.Context, conn *pgx.Conn, schema, name string) (*targ
 }
 
 func (t *target) readColumns(ctx context.Context, conn *pgx.Conn) error {
-	rows, err := conn.Query(ctx, `SELECT a.attname::text, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated <> '',
+	rows, err := conn.Query(ctx, `SELECT a.attname::text, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypmod, a.attnotnull, a.attgenerated <> '',
 			a.attidentity = 'a', CASE y.typtype WHEN 'd' THEN 0::oid ELSE y.oid END,
 			coalesce(CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END, '')
 		FROM pg_catalog.pg_attribute a
@@ -117,7 +118,7 @@ func (t *target) readColumns(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	var c targetColumn
-	fields := []any{&c.name, &c.typeOID, &c.typeName, &c.notNull, &c.generated, &c.always, &c.shownOID, &c.expression}
+	fields := []any{&c.name, &c.typeOID, &c.typeName, &c.typeMod, &c.notNull, &c.generated, &c.always, &c.shownOID, &c.expression}
 	_, err = pgx.ForEachRow(rows, fields, func() error {
 		c.quoted = pgx.Identifier{c.name}.Sanitize()
 		t.columns = append(t.columns, c)

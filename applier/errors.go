@@ -24,6 +24,7 @@ const (
 	CodeConflict           = "conflict"            // a clash that no rule decides
 	CodeMissingTable       = "missing_table"       // the table does not exist here
 	CodeMissingColumn      = "missing_column"      // the table lacks a column here
+	CodeColumnType         = "column_type"         // a column's type here would round or cut values silently
 	CodeTableKind          = "table_kind"          // not an ordinary table here (partitioned, view, ...)
 	CodeNoKey              = "no_key"              // nothing here identifies the rows the origin names
 	CodeNotIncluded        = "not_included"        // this node's federation file does not include the table

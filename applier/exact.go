@@ -295,6 +295,9 @@ func (e *encounter) update(ctx context.Context) error {
 		if err := e.overrule(conflict.UpdateMissing, conflict.UpdateOriginDiffers, row); err != nil {
 			return err
 		}
+		// The whole old row is known: what the update left alone may differ too.
+		e.img = e.completed()
+		return e.overwrite(ctx, row, nil)
 	}
 	return e.overwrite(ctx, row, e.it.plan.changed(nil, e.it.Change, e.img))
 }

@@ -401,6 +401,7 @@ func (p *pgoutput) relation(body []byte) {
 		body = body[1:]
 		c.Name = text()
 		c.TypeOID = binary.BigEndian.Uint32(body)
+		c.TypeMod = int32(binary.BigEndian.Uint32(body[4:]))
 		body = body[8:]
 		t.Columns = append(t.Columns, c)
 	}

@@ -1,6 +1,7 @@
 package applier
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,4 +31,38 @@ func TestColumnIsNoLongerGenerated(t *testing.T) {
 	b.on(b.target, "ALTER TABLE t ALTER a DROP EXPRESSION")
 	b.replicate("INSERT INTO t VALUES (3, 33)", "UPDATE t SET a = 11 WHERE id = 1")
 	b.equal("t")
+}
+
+// Types that round or cut without an error halt; others show their own errors.
+func TestTypesThatWouldLoseValues(t *testing.T) {
+	for _, c := range []struct{ origin, here, value, code string }{
+		{"numeric(10,4)", "numeric(10,2)", "1.2345", CodeColumnType},
+		{"numeric", "numeric(10,2)", "1.2345", CodeColumnType},
+		{"numeric(10,2)", "numeric(12,4)", "1.23", ""},
+		{"numeric(10,2)", "numeric", "1.23", ""},
+		{"int", "numeric(10,-2)", "123", CodeColumnType},
+		{"timestamp", "date", "2020-01-01 12:34:56", CodeColumnType},
+		{"timestamp", "timestamp(0)", "2020-01-01 12:34:56.7", CodeColumnType},
+		{"timestamp(0)", "timestamp(3)", "2020-01-01 12:34:56", ""},
+		{"float8", "float4", "0.1234567890123", CodeColumnType},
+		{"float4", "float8", "0.1", ""},
+		{"bigint", "float8", "9007199254740993", CodeColumnType},
+		{"text", "name", "x", CodeColumnType},
+		{"bigint", "int", "3000000000", CodeApplyError},
+		{"text", "varchar(3)", "long", CodeApplyError},
+		{"interval", "interval(0)", "1.5 s", CodeColumnType},
+		{"int", "bigint", "7", ""}, {"varchar(3)", "text", "abc", ""}, {"json", "jsonb", "{}", ""},
+	} {
+		b := newBench(t, fmt.Sprintf("CREATE TABLE t (id int PRIMARY KEY, v %s)", c.origin), fmt.Sprintf("CREATE TABLE t (id int PRIMARY KEY, v %s)", c.here))
+		err := b.run(b.exec(fmt.Sprintf("INSERT INTO t VALUES (1, '%s')", c.value)).capture())
+		if c.code == "" {
+			require.NoError(t, err, c)
+			continue
+		}
+		halt := b.halts(err, c.code)
+		require.Empty(t, b.rows(b.target, "SELECT * FROM t"), c)
+		if c.code == CodeColumnType {
+			require.Contains(t, halt.Reason, "column v (", c)
+		}
+	}
 }

@@ -80,11 +80,9 @@ func (ps *plans) cached(t *change.Table) *plan {
 	return p
 }
 
-// sameShape: types are the origin's affair, names and keys are ours.
+// sameShape: a plan made for one description serves the other.
 func sameShape(a, b *change.Table) bool {
-	return a.Identity == b.Identity && slices.EqualFunc(a.Columns, b.Columns, func(x, y change.Column) bool {
-		return x.Name == y.Name && x.Key == y.Key
-	})
+	return a.Identity == b.Identity && slices.Equal(a.Columns, b.Columns)
 }
 
 // plan returns the plan for a table, reading the local catalog if the table
@@ -156,7 +154,7 @@ func buildPlan(t *change.Table, local *target) (*plan, error) {
 			"it is %s here and an ordinary table at its origin", kindName(local.kind))
 	}
 	p := &plan{source: t, target: local, columns: make([]int, len(t.Columns)), variants: make(map[string]*statement)}
-	var missing []string
+	var missing, lossy []string
 	for i, c := range t.Columns {
 		at := local.column(c.Name)
 		if at < 0 {
@@ -167,10 +165,17 @@ func buildPlan(t *change.Table, local *target) (*plan, error) {
 			at = -1
 		}
 		p.columns[i] = at
+		if at >= 0 && loses(c, &local.columns[at]) {
+			lossy = append(lossy, fmt.Sprintf("%s (%s here)", c.Name, local.columns[at].typeName))
+		}
 	}
 	if missing != nil {
 		return nil, lasting(CodeMissingColumn, t.String(), "add what is missing; applying resumes by itself",
 			"missing here: column %s", strings.Join(missing, ", "))
+	}
+	if lossy != nil {
+		return nil, lasting(CodeColumnType, t.String(), "give the column the type it has at its origin; applying resumes by itself",
+			"a type here would round or cut the origin's values without a word: column %s", strings.Join(lossy, ", "))
 	}
 	p.full = t.Identity == change.IdentityFull
 	if p.full {

@@ -54,6 +54,18 @@ func TestUnchangedToastOverADifferingRow(t *testing.T) {
 	}, b.conflicts())
 }
 
+// The owner's update makes the row what the owner has, in the value too that
+// it did not send.
+func TestUnchangedToastDiffersItself(t *testing.T) {
+	b := newBench(t, `CREATE TABLE t (id int PRIMARY KEY, n int UNIQUE, big text);
+		ALTER TABLE t ALTER big SET STORAGE EXTERNAL, REPLICA IDENTITY FULL`).owned("east")
+	b.replicate("INSERT INTO t VALUES (1, 1, repeat('x', 100000))")
+	b.on(b.target, "UPDATE t SET big = 'local'")
+	b.replicate("UPDATE t SET n = n + 10")
+	b.equal("t")
+	require.Len(t, b.conflicts(), 1)
+}
+
 // PITFALLS D2.
 func TestNullsDoNotBecomeDefaults(t *testing.T) {
 	b := newBench(t,

@@ -139,3 +139,29 @@ func TestTiesBetweenOwnersAreBroken(t *testing.T) {
 		}
 	}
 }
+
+// What counts is whose two rows are, not who wrote them: the same one of two
+// prevails where a row that was given away comes first and where it comes second.
+func TestGivenAwayRowsTieLikeTheirNewOwners(t *testing.T) {
+	rules := compile(t, conflict.Spec{{Tables: []string{"a"}, Column: "region"}, {Tables: []string{"s"}, Node: "west"}})
+	byColumn, static := rules.For("public", "a"), rules.For("public", "s")
+	action := func(rule conflict.Rule, v conflict.Verdict, placed, holder string) conflict.Action {
+		r, err := rule.Resolve(v, conflict.Clash{Kind: conflict.InsertExists, Placed: placed, Holders: []string{holder}})
+		require.NoError(t, err)
+		return r.Action
+	}
+	for _, giver := range members {
+		for _, placed := range members {
+			for _, holder := range members {
+				if giver == placed || giver == holder {
+					continue
+				}
+				given := action(byColumn, conflict.Verdict{Accept: true, Origin: giver, Owner: giver, Handover: true}, placed, holder)
+				own := action(byColumn, conflict.Verdict{Accept: true, Origin: holder, Owner: holder}, holder, placed)
+				require.NotEqual(t, given == conflict.Skip, own == conflict.Skip, "%s gives to %s, %s has it", giver, placed, holder)
+			}
+		}
+	}
+	require.Equal(t, conflict.Skip, action(static, conflict.Verdict{Accept: true, Origin: "east", Owner: "east", Handover: true}, "", ""))
+	require.Equal(t, conflict.Overwrite, action(static, conflict.Verdict{Accept: true, Origin: "west", Owner: "west"}, "", ""))
+}
