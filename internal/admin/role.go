@@ -163,6 +163,14 @@ func (p *planner) grants(needs roleNeeds) []grant {
 			"GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON " + t.Quoted() + " TO " + role,
 			hasAll(literal(t.Quoted())+"::regclass", "SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"),
 		})
+		for _, sequence := range t.DefaultSequences {
+			// A column that the origin does not have is filled by its default
+			// here, with the replicator's privileges.
+			list = append(list, grant{
+				"GRANT USAGE ON SEQUENCE " + sequence + " TO " + role,
+				"has_sequence_privilege($1, " + literal(sequence) + "::regclass, 'USAGE')",
+			})
+		}
 		if key := t.Owner + "\x00" + t.Schema; !slices.Contains(owners, key) {
 			owners = append(owners, key)
 			list = append(list, defaultGrant(t.Owner, t.Schema, role))

@@ -34,6 +34,7 @@ type Table struct {
 	DeferrableKey      bool // the primary key is deferrable, so it is no identity
 	Columns            []string
 	SequenceColumns    []string // filled by a sequence of this server
+	DefaultSequences   []string // quoted names of the sequences that column defaults draw from
 	RowSecurity        bool
 	ForcedRowSecurity  bool
 	ReferencedBy       []string // schema.name of tables with a foreign key to this one
@@ -79,6 +80,12 @@ SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relpersistence::text, pg_
        ARRAY(SELECT a.attname::text FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                 AND (a.attidentity <> '' OR a.attgenerated = '' AND pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%') ORDER BY a.attnum),
+       ARRAY(SELECT DISTINCT format('%I.%I', sn.nspname, s.relname)
+               FROM pg_attrdef d
+               JOIN pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass
+               JOIN pg_class s ON s.oid = p.refobjid AND s.relkind = 'S'
+               JOIN pg_namespace sn ON sn.oid = s.relnamespace
+              WHERE d.adrelid = c.oid ORDER BY 1),
        ARRAY(SELECT a.attname::text
                FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place), pg_attribute a
               WHERE i.indrelid = c.oid AND i.indisprimary AND k.place <= i.indnkeyatts
@@ -120,7 +127,7 @@ func ReadTables(ctx context.Context, q Querier, f *config.Federation) (*Tables, 
 		var kind, persistence, identity string
 		var index []string
 		if err := rows.Scan(&t.OID, &t.Schema, &t.Name, &kind, &persistence, &t.Owner, &t.Parent, &identity, &t.RowSecurity,
-			&t.ForcedRowSecurity, &t.EstimatedRows, &t.Columns, &t.SequenceColumns, &t.PrimaryKey, &t.DeferrableKey, &index,
+			&t.ForcedRowSecurity, &t.EstimatedRows, &t.Columns, &t.SequenceColumns, &t.DefaultSequences, &t.PrimaryKey, &t.DeferrableKey, &index,
 			&t.ReferencedBy, &t.References, &t.CascadesTo, &t.EnabledAlwaysCount); err != nil {
 			return nil, fmt.Errorf("read the tables: %w", err)
 		}
