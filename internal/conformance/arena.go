@@ -32,6 +32,7 @@ type arena struct {
 	t      testing.TB
 	f      *fedtest.Federation
 	oracle *pgtest.Server
+	broken bool     // it halted, so nothing can be judged any more
 	url    string   // of the oracle's database
 	role   []string // more settings of the replicators' role
 }
@@ -98,6 +99,9 @@ func (a *arena) encode(node, encoding string) error {
 	for _, sql := range []string{
 		"DROP DATABASE postgres",
 		"CREATE DATABASE postgres ENCODING '" + encoding + "' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0",
+		// For the harness, whose sessions do not say what they speak; the
+		// replicator's must (values/role_settings).
+		"ALTER DATABASE postgres SET client_encoding = UTF8",
 	} {
 		if _, err := conn.Exec(context.Background(), sql); err != nil {
 			return fmt.Errorf("give %s encoding %s: %w", node, encoding, err)
@@ -137,6 +141,24 @@ var hostile = []string{
 	"bytea_output = escape", "array_nulls = off", "search_path = nowhere", "quote_all_identifiers = on",
 	"xmloption = document", "xmlbinary = hex", "transform_null_equals = on",
 	"default_transaction_isolation = serializable", "plan_cache_mode = force_custom_plan", "default_toast_compression = pglz",
+}
+
+// end frees what the next arena needs: processors, and names of prepared
+// transactions at the oracle.
+func (a *arena) end() {
+	for _, node := range a.f.Nodes() {
+		node.Kill()
+		node.DB.Stop(pgtest.Immediate)
+	}
+	conn, err := a.connect(oracle, "public")
+	if err != nil {
+		return
+	}
+	defer conn.Close(context.Background())
+	left, _ := answer(conn, "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()")
+	for _, name := range strings.FieldsFunc(left, func(r rune) bool { return r == ';' }) {
+		_, _ = conn.Exec(context.Background(), "ROLLBACK PREPARED '"+name+"'")
+	}
 }
 
 func (a *arena) init(node string) error {

@@ -56,7 +56,7 @@ type Expectation struct {
 // Step is one section.
 type Step struct {
 	Line    int
-	Verb    string   // setup, on, fails, check, init, settle, restart, kill, stop, start, repair
+	Verb    string   // setup, on, fails, check, init, settle, restart, kill, stop, start, halted, repair
 	Where   []string // nodes and the oracle
 	Session string
 	State   string // of fails
@@ -259,7 +259,7 @@ func (p *parser) section(line string) error {
 			return fmt.Errorf("want %s replicator|postgres NODE", verb)
 		}
 		s.What, s.Where = words[0], words[1:]
-	case "init", "settle", "repair":
+	case "init", "settle", "repair", "halted":
 	case "compare":
 		p.compare = true
 		return nil
@@ -310,7 +310,7 @@ func (c *Case) Serial() bool {
 func (c *Case) stages() [][]Step {
 	var stages [][]Step
 	var writer string
-	open := false
+	open, repairing := false, false // repairing: nothing can arrive yet
 	for _, s := range c.Steps {
 		who := writer
 		switch s.Verb {
@@ -321,9 +321,14 @@ func (c *Case) stages() [][]Step {
 				who = strings.Join(s.Where, ",")
 			}
 			who = strings.TrimSuffix(who, ","+oracle)
-		case "check", "settle", "init":
-			who = s.Verb
+		case "repair":
+			who = ""
+		case "check", "settle", "init", "halted":
+			if !repairing {
+				who = s.Verb
+			}
 		}
+		repairing = s.Verb == "repair" || repairing && who == ""
 		if !open || who != writer && writer != "" {
 			stages, open = append(stages, nil), true
 		}

@@ -39,7 +39,8 @@
 //	--- init                   replctl init at every node
 //	--- settle                 wait until everything has arrived
 //	--- restart|kill|stop|start replicator|postgres NODE
-//	--- repair                 the expected halt is there; what follows ends it
+//	--- halted                 wait for the expected halt
+//	--- repair                 the same, and what follows ends it
 //
 // A case has a schema of its own, named after it, in which all of its SQL
 // runs. Tables named local_* are not federated and not compared. Where the

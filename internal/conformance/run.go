@@ -26,46 +26,69 @@ type running struct {
 	c        *Case
 	a        *arena
 	err      error
+	judged   bool // to the end
 	sessions map[string]*pgx.Conn
 }
 
 // Together runs cases in one federation: first those that do not disturb each
-// other, all at once, stage by stage; then the others one after another.
+// other, all at once, stage by stage; then the others one after another. A case
+// that halts the federation is out, and the others begin anew in another one.
 func Together(t testing.TB, majors Majors, judge *pgtest.Server, cases []*Case) []Verdict {
+	t.Helper()
+	var verdicts []Verdict
+	for len(cases) > 0 {
+		done, rest := together(t, majors, judge, cases)
+		if len(rest) == len(cases) {
+			t.Fatal("the federation broke, and no case is to blame")
+		}
+		verdicts, cases = append(verdicts, done...), rest
+	}
+	return verdicts
+}
+
+// together runs cases until one breaks the federation, and gives back those
+// that were not judged.
+func together(t testing.TB, majors Majors, judge *pgtest.Server, cases []*Case) (done []Verdict, rest []*Case) {
 	t.Helper()
 	a, err := newArena(t, majors, judge, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var parallel, serial, all []*running
+	defer a.end()
+	var parallel, serial []*running
 	for _, c := range cases {
 		r := &running{c: c, a: a, sessions: map[string]*pgx.Conn{}}
 		defer r.close()
-		all = append(all, r)
 		if c.Serial() {
 			serial = append(serial, r)
 		} else {
 			parallel = append(parallel, r)
+			r.setup()
 		}
-	}
-	for _, r := range parallel {
-		r.setup()
 	}
 	if err := a.start(); err != nil {
 		t.Fatal(err)
 	}
 	a.stages(parallel)
 	for _, r := range serial {
+		if a.broken {
+			break
+		}
+		r.judged = true
 		r.alone(true)
-		if err := a.settle(); err != nil && r.err == nil {
-			r.err = err
+		if err := a.settle(); err != nil {
+			a.broken = true
+			r.note(err)
 		}
 	}
-	verdicts := make([]Verdict, len(all))
-	for i, r := range all {
-		verdicts[i] = Verdict{Case: r.c, Err: r.err}
+	for _, r := range append(parallel, serial...) {
+		if r.judged || r.err != nil {
+			done = append(done, Verdict{Case: r.c, Err: r.err})
+		} else {
+			rest = append(rest, r.c)
+		}
 	}
-	return verdicts
+	return done, rest
 }
 
 // Alone runs a case in a federation of its own.
@@ -89,6 +112,7 @@ func (a *arena) stages(cases []*running) {
 		for _, r := range cases {
 			stages := r.c.stages()
 			if n >= len(stages) || r.err != nil {
+				r.judged = true
 				continue
 			}
 			now = append(now, r)
@@ -101,11 +125,11 @@ func (a *arena) stages(cases []*running) {
 			return
 		}
 		if err := a.settle(); err != nil {
+			a.broken = true
+			a.t.Logf("the federation broke: %v", err)
 			for _, r := range now {
-				if r.err == nil && (!errors.Is(err, errHalted) || strings.Contains(err.Error(), " "+r.c.Schema()+".")) {
-					r.err = err
-				} else if r.err == nil {
-					r.err = fmt.Errorf("not judged, because another case broke the federation: %w", err)
+				if errors.Is(err, errHalted) && strings.Contains(err.Error(), " "+r.c.Schema()+".") {
+					r.note(err)
 				}
 			}
 			return
@@ -141,9 +165,9 @@ func (r *running) alone(shared bool) {
 	halting := r.c.Expect.Kind == Halt
 	for i, stage := range stages {
 		for _, s := range stage {
-			if s.Verb == "repair" {
+			if s.Verb == "repair" || s.Verb == "halted" {
 				r.awaitHalt()
-				halting = false
+				halting = s.Verb == "halted"
 			}
 			r.step(s)
 		}
