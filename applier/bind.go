@@ -34,6 +34,9 @@ func (a *Applier) beginJudging() {
 // judgeChanges plans and judges the next changes of the source transaction.
 // The result is valid until the next call.
 func (a *Applier) judgeChanges(ctx context.Context, changes []change.Change, last bool) ([]item, error) {
+	if err := a.refresh(ctx); err != nil {
+		return nil, err
+	}
 	for i := range changes {
 		c := &changes[i]
 		if c.Op != change.Truncate {

@@ -20,6 +20,7 @@ type target struct {
 	columns []targetColumn
 	indexes []targetIndex
 	family  conflict.Family
+	stamp   string // see stamps
 }
 
 type targetColumn struct {
@@ -93,6 +94,11 @@ func readTarget(ctx context.Context, conn *pgx.Conn, schema, name string) (*targ
 		return nil, fmt.Errorf("read the description of %s.%s: %w", schema, name, err)
 	}
 	t.kind = kind[0]
+	found, err := stamps(ctx, conn, []string{schema}, []string{name}) // first: what changes from here on is noticed
+	if err != nil {
+		return nil, err
+	}
+	t.stamp = found[tableName{schema, name}]
 	if err := t.readColumns(ctx, conn); err != nil {
 		return nil, fmt.Errorf("read the columns of %s.%s: %w", schema, name, err)
 	}

@@ -1,9 +1,12 @@
 package applier
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -45,3 +48,63 @@ func (p *plan) fits(fields []pgconn.FieldDescription) bool {
 
 // literal quotes a string; standard_conforming_strings is on.
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// refreshEvery bounds how long a plan does not know what no statement shows: a
+// partition attached or detached, a deferrable constraint added.
+const refreshEvery = 5 * time.Second
+
+// refresh drops the plans of tables that have changed so. Not while a large
+// transaction is open: all of it is judged by one picture.
+func (a *Applier) refresh(ctx context.Context) error {
+	if a.open != nil || time.Since(a.plans.checked) < refreshEvery {
+		return nil
+	}
+	var schemas, names []string
+	for name := range a.plans.byName {
+		schemas, names = append(schemas, name.schema), append(names, name.name)
+	}
+	now, err := stamps(ctx, a.conn, schemas, names)
+	if err != nil {
+		return err
+	}
+	a.plans.checked = time.Now()
+	for name, p := range a.plans.byName {
+		if now[name] != p.target.stamp {
+			a.statements.discard(p)
+			delete(a.plans.byName, name)
+		}
+	}
+	for name := range a.plans.families {
+		if a.plans.byName[name] == nil { // read again when it is met again
+			delete(a.plans.families, name)
+			a.judge = nil // it remembers families
+		}
+	}
+	return nil
+}
+
+// stamps tells tables apart that need plans of their own although statements
+// prepared for one work with the other: by their partition root and their
+// unique and exclusion constraints.
+func stamps(ctx context.Context, conn *pgx.Conn, schemas, names []string) (map[tableName]string, error) {
+	rows, err := conn.Query(ctx, `SELECT n.nspname::text, c.relname::text, pg_catalog.format('%s %s %s', c.oid,
+			coalesce(pg_catalog.pg_partition_root(c.oid::regclass)::oid, 0::oid),
+			(SELECT pg_catalog.string_agg(i.indexrelid || ' ' || i.indimmediate || ' ' || i.indisvalid, ',' ORDER BY i.indexrelid)
+			FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND (i.indisunique OR i.indisexclusion)))
+		FROM unnest($1::text[], $2::text[]) AS s(n, t)
+		JOIN pg_catalog.pg_namespace n ON n.nspname = s.n
+		JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = s.t`, schemas, names)
+	if err != nil {
+		return nil, fmt.Errorf("look for changes of tables: %w", err)
+	}
+	found := make(map[tableName]string, len(names))
+	var name tableName
+	var stamp string
+	if _, err := pgx.ForEachRow(rows, []any{&name.schema, &name.name, &stamp}, func() error {
+		found[name] = stamp
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("look for changes of tables: %w", err)
+	}
+	return found, nil
+}

@@ -3,8 +3,11 @@ package applier
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/pgfed/pgfed/conflict"
 )
 
 // A statement prepared for the old type would go on without an error and write
@@ -65,4 +68,30 @@ func TestTypesThatWouldLoseValues(t *testing.T) {
 			require.Contains(t, halt.Reason, "column v (", c)
 		}
 	}
+}
+
+// What no statement shows is looked up now and then: a partition attached
+// later is a sibling, a deferrable constraint added later is checked.
+func TestPlansAreRefreshed(t *testing.T) {
+	b := newBench(t, `CREATE TABLE t (id int PRIMARY KEY, u int);
+		CREATE TABLE hippos (id int, node_name text) PARTITION BY LIST (node_name);
+		CREATE TABLE hippo_east (id int PRIMARY KEY, node_name text);
+		CREATE TABLE hippo_west PARTITION OF hippos (PRIMARY KEY (id)) FOR VALUES IN ('west')`)
+	b.cfg.Rules = b.rules(conflict.Spec{{Tables: []string{"hippo*"}, ByTable: map[string]string{"hippo_east": "east", "hippo_west": "west"}}})
+	b.replicate("INSERT INTO hippo_east VALUES (1, 'east')", "INSERT INTO t VALUES (1, 1)")
+	ddl := "ALTER TABLE hippos ATTACH PARTITION hippo_east FOR VALUES IN ('east'); ALTER TABLE t ADD UNIQUE (u) DEFERRABLE"
+	b.on(b.source, ddl)
+	b.on(b.target, ddl, "INSERT INTO t VALUES (100, 77)")
+	b.a.plans.checked = time.Time{}
+	b.replicate("UPDATE hippos SET node_name = 'west' WHERE id = 1")
+	b.equal("hippos")
+	require.Empty(t, b.conflicts())
+	b.halts(b.run(b.exec("INSERT INTO t VALUES (2, 77)").capture()), CodeConflict)
+}
+
+// jsonb takes no string of 256 MB: a refused change that large is on record
+// without its row.
+func TestRecordOfAHugeRow(t *testing.T) {
+	require.Equal(t, `{}`, string(bounded([]byte(`{}`))))
+	require.Equal(t, `{"pgfed": "a row of 67108865 bytes, not kept"}`, string(bounded(make([]byte, recordedBytes+1))))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pgfed/pgfed/conflict"
 	"github.com/pgfed/pgfed/internal/change"
@@ -59,6 +60,7 @@ type plans struct {
 	byName   map[tableName]*plan
 	included func(schema, table string) bool
 	families map[tableName]conflict.Family
+	checked  time.Time // when stamps were compared last
 }
 
 func newPlans(included func(schema, table string) bool) *plans {

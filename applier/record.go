@@ -1,6 +1,7 @@
 package applier
 
 import (
+	"fmt"
 	"strconv"
 	"unicode/utf8"
 
@@ -61,13 +62,27 @@ func describeChange(c *change.Change, table *change.Table, v conflict.Verdict, k
 		return nil, err
 	}
 	if c.OldKind != change.OldNone {
-		r.old = appendTuple(nil, c, img.old, c.OldKind == change.OldKey)
+		r.old = bounded(appendTuple(nil, c, img.old, c.OldKind == change.OldKey))
 	}
 	if c.Op != change.Delete {
-		r.new = appendTuple(nil, c, img.new, false)
+		r.new = bounded(appendTuple(nil, c, img.new, false))
 	}
+	r.key = bounded(r.key)
 	r.addLocals(locals)
+	r.local = bounded(r.local)
 	return r, nil
+}
+
+// recordedBytes bounds an image on record. jsonb has a limit of its own, and a
+// row beyond it must not stop its origin.
+const recordedBytes = 64 << 20
+
+// bounded replaces an image that is too large by a word about it.
+func bounded(image []byte) []byte {
+	if len(image) <= recordedBytes {
+		return image
+	}
+	return fmt.Appendf(nil, `{"pgfed": "a row of %d bytes, not kept"}`, len(image))
 }
 
 // recordedRows bounds how many local rows a record shows.
