@@ -14,8 +14,12 @@ import (
 	"github.com/pgfed/pgfed/internal/change"
 )
 
-// callTimeout bounds every single request to a broker: some hang.
-const callTimeout = 5 * time.Second
+// Every single request to a broker is bounded: some hang. One that brings a
+// whole message is repeated with more time, for the sake of slow links.
+const (
+	callTimeout  = 5 * time.Second
+	fetchTimeout = 20 * time.Second
+)
 
 func streamName(federation, node string) string    { return "PGFED_" + federation + "_" + node }
 func ackStreamName(federation, node string) string { return streamName(federation, node) + "_ACK" }
@@ -175,11 +179,24 @@ func (i *identity) renew(base change.LSN) {
 // call runs one request with its own timeout. When that strikes the error is
 // nats.ErrTimeout, so that it is not taken for the caller's own.
 func call[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
-	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	return callFor(ctx, callTimeout, request)
+}
+
+// fetch runs a request that brings a message.
+func fetch[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
+	result, err := call(ctx, request)
+	if errors.Is(err, nats.ErrTimeout) && ctx.Err() == nil {
+		return callFor(ctx, fetchTimeout, request)
+	}
+	return result, err
+}
+
+func callFor[T any](ctx context.Context, long time.Duration, request func(context.Context) (T, error)) (T, error) {
+	bounded, cancel := context.WithTimeout(ctx, long)
 	defer cancel()
 	result, err := request(bounded)
 	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("no answer for %v: %w", callTimeout, nats.ErrTimeout)
+		err = fmt.Errorf("no answer for %v: %w", long, nats.ErrTimeout)
 	}
 	return result, err
 }
@@ -199,7 +216,7 @@ func look(ctx context.Context, link *Link, name string) (jetstream.Stream, error
 // messageFrom fetches the first message at or behind a sequence.
 // jetstream.ErrMsgNotFound: there is none.
 func messageFrom(ctx context.Context, stream jetstream.Stream, sequence uint64, subject string) (*jetstream.RawStreamMsg, error) {
-	return call(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+	return fetch(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 		return stream.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(subject))
 	})
 }
@@ -227,7 +244,7 @@ func readTail(ctx context.Context, link *Link, federation, node string) (tail, e
 }
 
 func tailOf(ctx context.Context, stream jetstream.Stream, subject string) (tail, error) {
-	last, err := call(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+	last, err := fetch(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 		return stream.GetLastMsgForSubject(ctx, subject)
 	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {

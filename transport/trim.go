@@ -121,6 +121,9 @@ func (p *Publisher) Trim(ctx context.Context, lowWater uint64, keepBytes int64, 
 	// A storage that was set back ends earlier than we know yet; purging beyond
 	// its end would remove its last message too.
 	upTo = min(upTo, max(stream.CachedInfo().State.LastSeq, 1)-1)
+	if err := p.recognize(ctx, stream, upTo); err != nil {
+		return fmt.Errorf("trim stream %s: %w", p.name, err)
+	}
 	_, err = call(ctx, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, stream.Purge(ctx, jetstream.WithPurgeSequence(upTo+1))
 	})
@@ -130,6 +133,30 @@ func (p *Publisher) Trim(ctx context.Context, lowWater uint64, keepBytes int64, 
 	p.mu.Lock()
 	p.trimmed = upTo + 1
 	p.mu.Unlock()
+	return nil
+}
+
+// recognize checks that a sequence still stands for the message that we know:
+// the one behind it names what it completed. A storage that was set back and
+// written by somebody else since shows here, should it not have shown before.
+func (p *Publisher) recognize(ctx context.Context, stream jetstream.Stream, sequence uint64) error {
+	p.mu.Lock()
+	known, found := p.ledger.at(sequence)
+	p.mu.Unlock()
+	if !found {
+		return nil
+	}
+	raw, err := messageFrom(ctx, stream, sequence+1, p.subject)
+	if err != nil {
+		return err
+	}
+	h, err := readHeader(raw.Data)
+	if err != nil {
+		return err
+	}
+	if raw.Sequence == sequence+1 && h.Previous != known.last {
+		return fmt.Errorf("sequence %d follows %v, not %v: %w", raw.Sequence, h.Previous, known.last, ErrStreamRegressed)
+	}
 	return nil
 }
 

@@ -91,7 +91,7 @@ func testBuilder(target int, how compression) *builder {
 	b := &builder{
 		identity: header{Federation: "hippo", Origin: "east", History: history, Generation: change.ID{6}, Rules: 3, Writer: change.ID{0xaa}},
 		out:      newOutbox(1<<40, 1<<20), askVector: func() change.Vector { return vector }, compression: how,
-		capacity: 200 << 10, target: defaultBatchBytes, limit: 256 << 10,
+		capacity: 200 << 10, target: 150 << 10, limit: 256 << 10,
 		position: 0x16_0000_0000, completed: 0x16_0000_0000, attempt: change.ID{0xaa},
 	}
 	if target > 0 {
