@@ -216,6 +216,25 @@ func (a *Applier) Initialize(ctx context.Context, at change.Position) error {
 	return nil
 }
 
+// Continue moves the checkpoint to the same place in another history, a
+// descendant of the one it names: the origin was promoted, perhaps more than
+// once, and the source vouches that what is applied is shared by both. The
+// Frontier must have learned how they descend.
+func (a *Applier) Continue(ctx context.Context, at change.Position) error {
+	if !a.known || at.LSN != a.position.LSN {
+		return fmt.Errorf("continue %s at %s: applied is %s", a.Origin, at, a.position)
+	}
+	to := a.row
+	to.Position = at
+	if err := checkpoint.Advance(ctx, a.conn, a.Origin, a.position, to); err != nil {
+		return err
+	}
+	a.position, a.row = at, to
+	a.progress.Position = at
+	a.Frontier.Set(a.Origin, at)
+	return nil
+}
+
 // Close ends the session; an open transaction is rolled back. It may be called
 // again.
 func (a *Applier) Close() {

@@ -69,6 +69,40 @@ func TestDatabaseSetBackIsRefused(t *testing.T) {
 	require.Equal(t, "200", west.One("SELECT count(*) FROM p"))
 }
 
+// promote makes the stopped server a standby of itself and promotes it: a new
+// timeline, and the slot survives on every version.
+func (n *Node) promote(t *testing.T) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(n.DB.DataDir, "standby.signal"), nil, 0o600))
+	n.DB.Start()
+	n.DB.Exec("SELECT pg_promote()")
+	n.awaitOne(t, "SELECT pg_is_in_recovery()::text", "false")
+}
+
+// A promotion with the slot kept loses nothing, also two of them while a peer
+// is away.
+func TestPromotionsAreFollowed(t *testing.T) {
+	f := New(t, oneTable(""))
+	east, west := f.Node("east"), f.Node("west")
+	east.Exec("INSERT INTO p VALUES (1, 'a')")
+	west.awaitOne(t, "SELECT count(*) FROM p", "1")
+	west.Stop()
+	for id, timeline := range []string{"2", "3"} {
+		east.Stop()
+		east.DB.Stop()
+		east.promote(t)
+		require.NoError(t, east.TryStart())
+		east.awaitOne(t, "SELECT max(timeline)::text FROM pgfed.history", timeline)
+		if id == 1 { // the history between the two promotions stays empty
+			east.Exec("INSERT INTO p VALUES (2, 'b')")
+		}
+	}
+	require.NoError(t, west.TryStart())
+	west.awaitOne(t, "SELECT count(*) FROM p", "2")
+	east.Exec("UPDATE p SET c = 'c'")
+	west.awaitOne(t, "SELECT string_agg(c, '') FROM p", "cc")
+}
+
 // What the stream held is remembered across a promotion: a store that is lost
 // then is missed by the peer that was behind.
 func TestStoreLostAfterPromotionIsMissed(t *testing.T) {
@@ -86,11 +120,7 @@ func TestStoreLostAfterPromotionIsMissed(t *testing.T) {
 	}, time.Minute, 10*pollEvery)
 	east.Stop()
 	east.DB.Stop()
-	// A standby of itself, promoted: the slot survives on every version.
-	require.NoError(t, os.WriteFile(filepath.Join(east.DB.DataDir, "standby.signal"), nil, 0o600))
-	east.DB.Start()
-	east.DB.Exec("SELECT pg_promote()")
-	east.awaitOne(t, "SELECT pg_is_in_recovery()::text", "false")
+	east.promote(t)
 	require.NoError(t, east.TryStart())
 	east.awaitOne(t, "SELECT count(*) FROM pgfed.history", "2")
 	east.Stop()

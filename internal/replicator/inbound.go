@@ -134,12 +134,15 @@ func (in *inbound) apply(ctx context.Context) error {
 		in.stands(in.origin, row)
 	}
 	in.frontier.Learn(in.origin, subscription.History())
-	// In a child history the same LSN is acknowledged as one of the child's.
-	in.board.update(func(b *board) {
-		m := b.marks[in.origin]
-		m.position = subscription.From()
-		b.marks[in.origin] = m
-	})
+	if known && subscription.From().History != row.Position.History {
+		// The origin was promoted: what is applied is shared by both histories.
+		if err := a.Continue(ctx, subscription.From()); err != nil {
+			return err
+		}
+		row, _ = a.Checkpoint()
+		in.stands(in.origin, row)
+		in.log.Info("the origin goes on in another history", "origin", in.origin, "position", row.Position)
+	}
 	in.attach(subscription)
 	defer in.attach(nil)
 	in.board.setPeer(in.origin, func(p *report.Peer) { p.Error = "" })
@@ -207,7 +210,7 @@ func (in *inbound) acknowledge(ctx context.Context) error {
 			}
 			// A server that crashed meanwhile may have lost what the board
 			// still says is applied, and flushed what is left.
-			if flushed.History == ack.History && flushed.LSN < ack.LSN {
+			if flushed.LSN < ack.LSN {
 				continue
 			}
 			crash.At(crash.BeforeAcknowledge)
