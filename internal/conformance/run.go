@@ -176,8 +176,11 @@ func (r *running) alone(shared bool) {
 			return
 		}
 		if halting {
-			if i == len(stages)-1 {
+			switch {
+			case i == len(stages)-1:
 				r.awaitHalt()
+			case stages[i+1][0].Verb != "repair" && stages[i+1][0].Verb != "halted" && stage[0].Verb != "halted":
+				r.err = r.a.settle()
 			}
 			continue
 		}

@@ -17,4 +17,3 @@ INSERT INTO t SELECT g, g, 'again' FROM generate_series(1, 150000) g WHERE g % 4
 INSERT INTO f SELECT g % 7, NULL FROM generate_series(1, 2000) g;
 DELETE FROM f WHERE ctid IN (SELECT ctid FROM f ORDER BY ctid LIMIT 100);
 COMMIT;
---- check west `SELECT count(*) FROM t` = 135000
