@@ -56,6 +56,25 @@ lint: ## golangci-lint with .golangci.yml
 scenario: setup ## one scenario with its story: make scenario NAME=main_job
 	$(GO) test -race -count=1 -v -timeout $(TIMEOUT) -run 'TestScenarios/$(NAME)$$' ./internal/fedtest
 
+# Fidelity, case by case: make conformance PG=14,18,14+18 CASE='values/*'
+comma    := ,
+PG       ?= 14,15,16,17,18,14+18,18+15
+CASE     ?=
+SIZE     ?=
+
+.PHONY: conformance
+conformance: setup ## every value, table and transaction on Postgres PG=14,15,14+18; writes docs/CONFORMANCE.md
+	@for major in $(subst $(comma), ,$(subst +, ,$(PG))); do test $$major = 15 || hack/postgres.sh $$major; done
+	PGFED_CONFORMANCE_PG=$(PG) PGFED_CONFORMANCE_CASE='$(CASE)' PGFED_CONFORMANCE_SIZE=$(SIZE) \
+	PGFED_CONFORMANCE_DOC=$(if $(CASE)$(SIZE),,$(CURDIR)/docs/CONFORMANCE.md) \
+	$(GO) test -race -count=1 -timeout 0 -run 'TestConformance$$' ./internal/conformance
+
+SEEDS    ?= 1000
+
+.PHONY: conformance-random
+conformance-random: setup ## random schemas and statements from SEEDS=1000 seeds; SEED=n repeats one
+	PGFED_RANDOM_SEED=$(SEED) PGFED_RANDOM_SEEDS=$(SEEDS) $(GO) test -race -count=1 -timeout 0 -run 'TestRandom$$' ./internal/conformance/random
+
 .PHONY: chaos
 chaos: setup ## long campaign of kills: SEED=n DURATION=10m KILLS=100
 	PGFED_CHAOS_SEED=$(SEED) PGFED_CHAOS_DURATION=$(DURATION) PGFED_CHAOS_KILLS=$(KILLS) \
