@@ -105,7 +105,7 @@ type Sink interface {
 	Idle(ctx context.Context, lsn change.LSN) error
 }
 
-// Run reads the slot until ctx is cancelled or something fails; it never
+// Run reads the slot until ctx is canceled or something fails; it never
 // returns nil. confirmed is asked, from a goroutine of its own, at every status
 // message and names the position up to which the slot may be confirmed; 0 means
 // "no further than it is". The slot never moves backwards.

@@ -30,15 +30,6 @@ func dataFrame(lsn change.LSN, message []byte) []byte {
 	return frame(append(body, message...))
 }
 
-func keepalive(end change.LSN, wantReply bool) []byte {
-	body := append([]byte{copyKeepalive}, make([]byte, 17)...)
-	binary.BigEndian.PutUint64(body[1:], uint64(end))
-	if wantReply {
-		body[17] = 1
-	}
-	return frame(body)
-}
-
 // wire runs a receiver on one end of a pipe and gives the other.
 func wire(t *testing.T, limit int) (server net.Conn, q *queue, r *receiver, ended chan error) {
 	t.Helper()

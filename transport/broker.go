@@ -31,7 +31,7 @@ const (
 	brokerMemory        = 64 << 20
 )
 
-// ErrUnauthenticated: a broker that others can reach must know who they are.
+// ErrUnauthenticated refuses a broker that others can reach and that would not know who they are.
 var ErrUnauthenticated = errors.New("a broker that listens beyond loopback needs its peers' public nkeys")
 
 var nodeName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,19}$`)
@@ -237,7 +237,7 @@ func (cfg *BrokerConfig) access(owner nkeys.KeyPair) (access, error) {
 			return access{}, fmt.Errorf("peer %q: names are lower case letters, digits and _, 20 at most", peer)
 		}
 		if !nkeys.IsValidPublicUserKey(key) {
-			return access{}, fmt.Errorf("peer %s: want its public user nkey, U...", peer)
+			return access{}, fmt.Errorf("peer %s: want its public user nkey, which begins with U", peer)
 		}
 		if other, taken := known[key]; taken {
 			return access{}, fmt.Errorf("peers %s and %s have the same nkey: each needs its own", other, peer)

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,17 +26,21 @@ func (l *brokerLog) fatal() error {
 	return nil
 }
 
-func (l *brokerLog) Noticef(format string, v ...any) { l.logger.Debug(message(format, v)) }
-func (l *brokerLog) Warnf(format string, v ...any)   { l.logger.Warn(message(format, v)) }
-func (l *brokerLog) Errorf(format string, v ...any)  { l.logger.Error(message(format, v)) }
+func (l *brokerLog) Noticef(format string, v ...any) { l.say(slog.LevelDebug, message(format, v)) }
+func (l *brokerLog) Warnf(format string, v ...any)   { l.say(slog.LevelWarn, message(format, v)) }
+func (l *brokerLog) Errorf(format string, v ...any)  { l.say(slog.LevelError, message(format, v)) }
 func (l *brokerLog) Debugf(string, ...any)           {}
 func (l *brokerLog) Tracef(string, ...any)           {}
+
+func (l *brokerLog) say(level slog.Level, text string) {
+	l.logger.Log(context.Background(), level, "embedded broker", "said", text)
+}
 
 func (l *brokerLog) Fatalf(format string, v ...any) {
 	text := message(format, v)
 	err := errors.New(text)
 	l.first.CompareAndSwap(nil, &err)
-	l.logger.Error(text)
+	l.say(slog.LevelError, text)
 }
 
 // message leaves out the piece of the stream that the server shows when it could not parse it: it may hold row values.

@@ -84,7 +84,6 @@ type openTransaction struct {
 	large  bool // it goes in pieces
 	index  uint32
 	opened uint64 // number of the message with its first piece
-	vector change.Vector
 }
 
 // described is a table with its description as it goes onto the wire.

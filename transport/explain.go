@@ -29,7 +29,7 @@ var (
 	ErrRefused = errors.New("the broker does not accept this node's key: its peers' list needs this node's public nkey")
 )
 
-// ErrKeyFile: this node's own key cannot be used.
+// ErrKeyFile says that this node's own key cannot be used.
 var ErrKeyFile = errors.New("this node's nkey seed cannot be used: check the file, its permissions and that it holds the seed it held at start")
 
 // ErrDialTimeout is what a Dial that got no complete answer in time wraps, besides context.DeadlineExceeded.

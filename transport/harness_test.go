@@ -313,7 +313,6 @@ type applied struct {
 	openID   change.ID
 	next     uint32
 	batches  int
-	tables   map[string]*change.Table
 }
 
 func (a *applied) take(b *change.Batch) {

@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// ErrDataDirLocked: another process has the broker's store open. Two on one store would corrupt it.
+// ErrDataDirLocked says that another process has the broker's store open. Two on one store would corrupt it.
 var ErrDataDirLocked = errors.New("data directory is in use")
 
 // dataDirLock holds DataDir/lock until the process ends or release is called. The kernel drops the lock with the process,

@@ -80,7 +80,7 @@ func (o *outage) continues(err error) (down bool) {
 	explained := explain(o.target, nil, err)
 	o.mu.Lock()
 	down = o.err != nil
-	news := down && (o.class == nil || class(explained) != o.class)
+	news := down && (o.class == nil || !errors.Is(class(explained), o.class))
 	if news {
 		o.err, o.class = explained, class(explained)
 	}

@@ -88,7 +88,7 @@ type federationStatus struct {
 func (s *session) status(ctx context.Context) (federationStatus, error) {
 	var answer report.Status
 	err := s.ask(ctx, "/v1/status", &answer)
-	if usage, wrong := err.(usageError); wrong {
+	if usage, wrong := errors.AsType[usageError](err); wrong {
 		return federationStatus{}, usage
 	}
 	if err != nil {

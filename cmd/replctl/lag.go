@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -91,7 +92,7 @@ func (s *session) watchLag(ctx context.Context, interval time.Duration) error {
 		}
 		s.begin()
 		err := s.lag(ctx)
-		if err != nil && err != errUnhealthy {
+		if err != nil && !errors.Is(err, errUnhealthy) {
 			return err
 		}
 		select {
@@ -175,11 +176,7 @@ func measureCell(origin, peer nodeStatus) lagCell {
 }
 
 func lagTable(w io.Writer, r lagReport) {
-	header := []string{"FROM \\ TO"}
-	for _, name := range r.Nodes {
-		header = append(header, name)
-	}
-	row(w, append(header, "CAPTURE")...)
+	row(w, slices.Concat([]string{"FROM \\ TO"}, r.Nodes, []string{"CAPTURE"})...)
 	for i, origin := range r.Nodes {
 		columns := []string{origin}
 		for _, peer := range r.Nodes {

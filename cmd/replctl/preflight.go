@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -36,7 +37,7 @@ their clocks. It changes nothing. It ends with 1 when it finds an error.`,
 
 func (s *session) preflight(ctx context.Context, f *config.Federation, role string) error {
 	findings, err := s.databaseFindings(ctx, f, role)
-	if _, wrong := err.(usageError); wrong {
+	if _, wrong := errors.AsType[usageError](err); wrong {
 		return err
 	}
 	if err != nil {
@@ -80,15 +81,20 @@ func (s *session) replicatorFindings(ctx context.Context, f *config.Federation) 
 	var status report.Status
 	asked := time.Now()
 	err := s.ask(ctx, "/v1/status", &status)
-	if usage, wrong := err.(usageError); wrong {
+	if usage, wrong := errors.AsType[usageError](err); wrong {
 		return nil, usage
 	}
 	if err != nil {
-		return preflight.Findings{{
-			Severity: preflight.Error, Code: "replicator_silent", Subject: "replicator", Message: err.Error(), Remedy: "start the replicator, or check --server",
-		}}, nil
+		return unanswered(err), nil
 	}
 	return preflight.Replicator(f, s.node, status, asked, time.Now()), nil
+}
+
+// unanswered is the finding that the replicator did not answer.
+func unanswered(err error) preflight.Findings {
+	return preflight.Findings{{
+		Severity: preflight.Error, Code: "replicator_silent", Subject: "replicator", Message: err.Error(), Remedy: "start the replicator, or check --server",
+	}}
 }
 
 func findingsTable(w io.Writer, findings preflight.Findings) {

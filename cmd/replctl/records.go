@@ -20,7 +20,7 @@ func recordsCommand[T any](s *session, name, short string, read func(context.Con
 			return usageError{errors.New("--limit must be above zero")}
 		}
 		rows, err := records(command.Context(), s, name, limit, read)
-		if _, wrong := err.(usageError); wrong {
+		if _, wrong := errors.AsType[usageError](err); wrong {
 			return err
 		}
 		if rows == nil {
@@ -49,7 +49,7 @@ func records[T any](ctx context.Context, s *session, name string, limit int, rea
 	if err == nil || !s.postgresGiven {
 		return rows, err
 	}
-	if _, wrong := err.(usageError); wrong {
+	if _, wrong := errors.AsType[usageError](err); wrong {
 		return nil, err
 	}
 	conn, err := s.connect(ctx)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -30,17 +31,21 @@ const (
 	exitUsage  = 2
 )
 
-func main() {
+func main() { os.Exit(run()) }
+
+// run returns the exit code.
+func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	command := newCommand()
 	if err := command.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "replicator:", err)
-		if _, usage := err.(usageError); usage {
-			os.Exit(exitUsage)
+		if _, usage := errors.AsType[usageError](err); usage {
+			return exitUsage
 		}
-		os.Exit(exitFailed)
+		return exitFailed
 	}
+	return 0
 }
 
 // usageError marks mistakes in flags or in the federation file.

@@ -5,6 +5,7 @@ import "time"
 // Op is what a change does to a table.
 type Op byte
 
+// The letters are pgoutput's.
 const (
 	Insert   Op = 'I'
 	Update   Op = 'U'

@@ -33,7 +33,7 @@ func TestBadFilesReportEveryMistake(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
 			_, err := Load(file)
 			require.Error(t, err)
-			var mistakes Mistakes
+			var mistakes FileErrors
 			require.ErrorAs(t, err, &mistakes)
 			want := 1
 			if filepath.Base(file) == "ten.yaml" {

@@ -27,12 +27,12 @@ func (m Mistake) String() string {
 	return fmt.Sprintf("%s (line %d): %s", m.Path, m.Line, m.Message)
 }
 
-// Mistakes is the error of a file that is not right: all of them, in the
-// order of the file.
-type Mistakes []Mistake
+// FileErrors is the error of a file that is not right: all its mistakes, in
+// the order of the file.
+type FileErrors []Mistake
 
 // Error lists every mistake on a line of its own.
-func (m Mistakes) Error() string {
+func (m FileErrors) Error() string {
 	var b strings.Builder
 	if len(m) == 1 {
 		b.WriteString("1 mistake")
@@ -46,7 +46,7 @@ func (m Mistakes) Error() string {
 }
 
 // Load reads the federation file, fills in the defaults and checks it whole.
-// When the file can be read but is not right the error wraps Mistakes.
+// When the file can be read but is not right the error wraps FileErrors.
 func Load(path string) (*Federation, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // The YAML library's own strict mode names Go types instead of keys, and it
 // stops at custom types; people should see the path of every wrong key.
 type reader struct {
-	mistakes Mistakes
+	mistakes FileErrors
 	unread   []string       // paths whose value could not be read
 	lines    map[string]int // path -> line, for mistakes found later
 }

@@ -20,7 +20,7 @@ var (
 // ValidName reports whether a federation or node may have this name.
 func ValidName(name string) bool { return namePattern.MatchString(name) }
 
-// Validate reports every mistake as one error that wraps Mistakes, or nil.
+// Validate reports every mistake as one error that wraps FileErrors, or nil.
 func (f *Federation) Validate() error {
 	if mistakes := f.Check(); len(mistakes) > 0 {
 		return mistakes
@@ -29,7 +29,7 @@ func (f *Federation) Validate() error {
 }
 
 // Check lists what is wrong with a federation whose keys could be read.
-func (f *Federation) Check() Mistakes {
+func (f *Federation) Check() FileErrors {
 	c := &checker{f: f}
 	c.federation()
 	c.nodes()
@@ -47,7 +47,7 @@ func (f *Federation) Check() Mistakes {
 
 type checker struct {
 	f        *Federation
-	mistakes Mistakes
+	mistakes FileErrors
 }
 
 func (c *checker) fail(path, format string, args ...any) {

@@ -302,6 +302,6 @@ func (d *demo) farewell() {
 psql -h %s -U postgres -c "INSERT INTO hippos (created_at) VALUES (now())"
 psql -h %s -U postgres -c "SELECT node_name, count(*) FROM hippos GROUP BY 1"
 stop it all: %s`,
-		d.file, east.httpPort, d.Options.Replctl, d.Options.Replctl,
+		d.file, east.httpPort, d.Replctl, d.Replctl,
 		east.socket(), d.nodes[2].socket(), d.stopCommand()))
 }

@@ -243,7 +243,7 @@ func (d *demo) table(ctx context.Context, query string) string {
 
 // replctl shows what the tool says; its exit code is for scripts.
 func (d *demo) replctl(ctx context.Context, n *node, args ...string) string {
-	cmd := exec.CommandContext(ctx, d.Options.Replctl, append(args, "--config", d.file, "--server", fmt.Sprintf("http://127.0.0.1:%d", n.httpPort))...)
+	cmd := exec.CommandContext(ctx, d.Replctl, append(args, "--config", d.file, "--server", fmt.Sprintf("http://127.0.0.1:%d", n.httpPort))...)
 	out, err := cmd.CombinedOutput()
 	if len(out) == 0 && err != nil {
 		return err.Error()

@@ -19,6 +19,7 @@ import (
 // Severity of a finding.
 type Severity string
 
+// The severities, mildest first.
 const (
 	OK      Severity = "ok"
 	Warning Severity = "warning" // works, with a loss that somebody should know about

@@ -20,6 +20,7 @@ func (o *outbound) confirm(ctx context.Context) error {
 	acks, err := o.publisher.Acks(ctx)
 	if err != nil {
 		// The broker is away: nothing new is confirmed, which is safe.
+		o.log.Debug("the slot is not confirmed further: acknowledgements cannot be read now", "error", err)
 		return nil
 	}
 	o.noteAcks(acks)
