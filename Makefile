@@ -45,7 +45,7 @@ vet: ## go vet, with and without crash points
 
 .PHONY: format
 format: ## fail when a file is not as gofmt writes it
-	@unformatted=$$(gofmt -l cmd internal applier checkpoint conflict decoder transport bench 2>/dev/null); \
+	@unformatted=$$(gofmt -l cmd internal applier checkpoint conflict decoder transport bench deploy); \
 	test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
 
 .PHONY: lint
