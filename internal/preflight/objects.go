@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pgfed/pgfed/internal/catalog"
+	"github.com/pgfed/pgfed/internal/change"
 )
 
 func (c *check) publication(ctx context.Context) error {
@@ -103,6 +104,14 @@ func (c *check) table(t *catalog.Table) {
 	case !t.Identifiable():
 		c.warn("no_identity", name, "no replica identity: only INSERT and TRUNCATE are possible, and once published the server refuses this table's UPDATE and DELETE",
 			"add a primary key, or ALTER TABLE "+t.Quoted()+" REPLICA IDENTITY FULL, or exclude it")
+	}
+	if t.Identity != change.IdentityFull {
+		for _, column := range t.IdentityColumns {
+			if slices.Contains(t.GeneratedColumns, column) {
+				c.fail("generated_identity", name, "column "+column+" of the replica identity is generated, and servers do not send generated columns: peers cannot find the rows of UPDATE and DELETE",
+					"ALTER TABLE "+t.Quoted()+" REPLICA IDENTITY FULL, or a unique index over ordinary columns as identity")
+			}
+		}
 	}
 	c.ownerColumn(t)
 	if outside := c.outside(t.ReferencedBy); len(outside) > 0 {

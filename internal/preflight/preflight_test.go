@@ -110,6 +110,8 @@ func TestTables(t *testing.T) {
 		{"CREATE TABLE t (id bigserial PRIMARY KEY)", "warning sequence public.t"},
 		{"CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)", "warning sequence public.t"},
 		{"CREATE TABLE t (id uuid PRIMARY KEY, twice int GENERATED ALWAYS AS (1 + 1) STORED)", ""},
+		{"CREATE TABLE t (n int NOT NULL, id int GENERATED ALWAYS AS (n + 1) STORED PRIMARY KEY)", "error generated_identity public.t"},
+		{"CREATE TABLE t (n int NOT NULL, id int GENERATED ALWAYS AS (n + 1) STORED PRIMARY KEY); ALTER TABLE t REPLICA IDENTITY FULL", ""},
 		{"CREATE TABLE by_t (id uuid PRIMARY KEY, region text)", "error owner_column_outside_identity public.by_t"},
 		{"CREATE TABLE by_t (id uuid, region text, PRIMARY KEY (id, region))", ""},
 		{"CREATE TABLE by_t (id uuid PRIMARY KEY, region text); ALTER TABLE by_t REPLICA IDENTITY FULL", ""},
