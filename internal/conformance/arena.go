@@ -27,6 +27,15 @@ func (m Majors) Oldest() int {
 	return oldest
 }
 
+// Newest is what max_version is held against.
+func (m Majors) Newest() int {
+	newest := m[0]
+	for _, major := range m {
+		newest = max(newest, major)
+	}
+	return newest
+}
+
 // arena is a federation with an oracle beside it.
 type arena struct {
 	t      testing.TB

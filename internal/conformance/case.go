@@ -24,6 +24,7 @@ type Case struct {
 	File        string
 	Promise     string
 	MinVersion  int
+	MaxVersion  int // 0: none
 	Alone       string
 	Slow        string
 	Expect      Expectation
@@ -177,6 +178,10 @@ func (p *parser) header(line string) error {
 	case "min_version":
 		var err error
 		p.c.MinVersion, err = strconv.Atoi(value)
+		return err
+	case "max_version":
+		var err error
+		p.c.MaxVersion, err = strconv.Atoi(value)
 		return err
 	case "alone":
 		p.c.Alone = value

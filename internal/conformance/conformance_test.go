@@ -77,6 +77,8 @@ func runVersion(t *testing.T, majors Majors, cases []*Case) []Verdict {
 		switch {
 		case c.MinVersion > oldest:
 			verdicts = append(verdicts, Verdict{Case: c, Skip: "needs Postgres " + strconv.Itoa(c.MinVersion)})
+		case c.MaxVersion > 0 && max(oldest, majors.Newest()) > c.MaxVersion:
+			verdicts = append(verdicts, Verdict{Case: c, Skip: "ended with Postgres " + strconv.Itoa(c.MaxVersion)})
 		case os.Getenv("PGFED_CONFORMANCE_SIZE") == "ci" && (c.Slow != "" || c.Alone != ""):
 			verdicts = append(verdicts, Verdict{Case: c, Skip: "left out of the small run"})
 		case c.Alone != "":

@@ -12,6 +12,7 @@
 // "-- key: value" are settings of the case:
 //
 //	min_version   15: the oldest Postgres that can run it
+//	max_version   17: the newest that behaves so
 //	alone         why the case needs a federation of its own
 //	slow          why it is left out of the CI-sized run
 //	expect        equal (the default), halt CODE, refused-at-init TEXT or

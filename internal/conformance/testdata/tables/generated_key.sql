@@ -1,4 +1,5 @@
 -- A replica identity on a generated column, which the server does not send, is reported.
+-- max_version: 17
 -- alone: nothing ends the halt but another identity
 -- expect: halt no_key
 -- limit: a replica identity must not contain a generated column; preflight names the table
