@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/pgfed/pgfed/internal/wait"
 )
 
 // system replicates from a pair's origin to its target.
@@ -59,7 +61,7 @@ func (n *native) off(ctx context.Context) error {
 		return err
 	}
 	// The slot is free when nobody decodes any more.
-	return until(ctx, 30*time.Second, func() (bool, error) {
+	return wait.Until(ctx, 30*time.Second, func() (bool, error) {
 		busy, err := ask(ctx, n.pair.origin, "SELECT count(*) FROM pg_replication_slots WHERE active")
 		return busy == "0", err
 	})
@@ -78,7 +80,7 @@ func crossed(ctx context.Context, p pair) error {
 	if err := execute(ctx, p.origin, "INSERT INTO mark VALUES (-1)"); err != nil {
 		return err
 	}
-	err := until(ctx, 60*time.Second, func() (bool, error) {
+	err := wait.Until(ctx, 60*time.Second, func() (bool, error) {
 		n, err := ask(ctx, p.target, "SELECT count(*) FROM mark WHERE id = -1")
 		return n == "1", err
 	})

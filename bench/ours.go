@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/pgfed/pgfed/internal/change"
+	"github.com/pgfed/pgfed/internal/pglocal"
 	"github.com/pgfed/pgfed/internal/report"
+	"github.com/pgfed/pgfed/internal/wait"
 )
 
 // ours is pgfed: a replicator with an embedded broker beside each server.
@@ -62,7 +64,7 @@ func (o *ours) install(ctx context.Context, p pair) error {
 	}{{"east", p.origin, &o.east}, {"west", p.target, &o.west}} {
 		r := &replicator{node: at.name, postgres: at.url, stage: o.stage, file: o.file, folder: filepath.Join(folder, at.name)}
 		for _, address := range []*string{&r.http, &r.broker} {
-			port, err := freePort()
+			port, err := pglocal.FreePort()
 			if err != nil {
 				return err
 			}
@@ -123,7 +125,7 @@ func (o *ours) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = until(ctx, 5*time.Minute, func() (bool, error) {
+	err = wait.Until(ctx, 5*time.Minute, func() (bool, error) {
 		status, err := o.east.status(ctx)
 		return err == nil && status.Node.Stream.Captured >= flushed, nil
 	})
@@ -236,7 +238,7 @@ func (r *replicator) status(ctx context.Context) (status report.Status, err erro
 
 func (r *replicator) healthy(ctx context.Context) error {
 	var complaints []string
-	err := until(ctx, 60*time.Second, func() (bool, error) {
+	err := wait.Until(ctx, 60*time.Second, func() (bool, error) {
 		select {
 		case <-r.exited:
 			return false, errors.New("it has ended")

@@ -150,7 +150,7 @@ func newResults() results {
 	return r
 }
 
-func (r *results) describe(s *stage) { r.Postgres = s.install.version }
+func (r *results) describe(s *stage) { r.Postgres = s.install.Version }
 
 // verdict is an error when a promise was broken.
 func (r *results) verdict() error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/pgfed/pgfed/internal/pglocal"
+	"github.com/pgfed/pgfed/internal/wait"
 )
 
 // stage is what all measurements share: two servers and the built programs.
@@ -22,18 +24,18 @@ type stage struct {
 	keep       bool
 	origin     *server
 	target     *server
-	install    installation
+	install    pglocal.Installation
 	replicator string
 	replctl    string
 	bases      int
 }
 
 func newStage(ctx context.Context, o options) (*stage, error) {
-	install, err := findPostgres(o.major)
+	install, err := pglocal.Find(o.major)
 	if err != nil {
 		return nil, err
 	}
-	folder, err := os.MkdirTemp(shortFolder(), "pgfed-bench-")
+	folder, err := os.MkdirTemp(pglocal.ShortTempFolder(), "pgfed-bench-")
 	if err != nil {
 		return nil, fmt.Errorf("make a folder: %w", err)
 	}
@@ -63,7 +65,7 @@ func (s *stage) fill(ctx context.Context) error {
 			return err
 		}
 	}
-	fmt.Printf("two servers (%s) are up\n", s.install.version)
+	fmt.Printf("two servers (%s) are up\n", s.install.Version)
 	return nil
 }
 
@@ -111,7 +113,7 @@ func (s *stage) drop(ctx context.Context, p pair) error {
 		group.Go(func() error {
 			url := server.url("postgres")
 			slots := fmt.Sprintf("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '%s'", p.name)
-			err := until(ctx, 30*time.Second, func() (bool, error) { return execute(ctx, url, slots) == nil, nil })
+			err := wait.Until(ctx, 30*time.Second, func() (bool, error) { return execute(ctx, url, slots) == nil, nil })
 			if err != nil {
 				return fmt.Errorf("drop the slots of %s: %w", p.name, err)
 			}
@@ -157,24 +159,6 @@ func ask(ctx context.Context, url, query string) (value string, err error) {
 	return value, nil
 }
 
-// until asks until the answer is yes, an error, or the time is up.
-func until(ctx context.Context, limit time.Duration, yes func() (bool, error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not within %s", limit))
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if done, err := yes(); done || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
-		}
-	}
-}
-
 // launch starts a process that logs to a file and is told when we end.
 func launch(cmd *exec.Cmd, log string, onDeath syscall.Signal) error {
 	file, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -197,22 +181,4 @@ func tail(file string, lines int) string {
 	content, _ := os.ReadFile(file)
 	all := strings.Split(strings.TrimSpace(string(content)), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
-}
-
-// shortFolder is where sockets find room, and a folder that every user may
-// enter.
-func shortFolder() string {
-	if folder := os.TempDir(); len(folder) < 30 && os.Getuid() != 0 {
-		return folder
-	}
-	return "/tmp"
 }

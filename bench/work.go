@@ -71,7 +71,7 @@ func statement(statements ...string) func(context.Context, *server, string) erro
 }
 
 func (b *bench) pgbenchTables(ctx context.Context, s *server, db string) error {
-	out, err := s.install.command(ctx, "pgbench", "-i", "-q", "-s", strconv.Itoa(b.scale), s.libpq(db)).CombinedOutput()
+	out, err := s.install.Command(ctx, "pgbench", "-i", "-q", "-s", strconv.Itoa(b.scale), s.libpq(db)).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("make the tables of pgbench: %w\n%s", err, out)
 	}
@@ -81,7 +81,7 @@ func (b *bench) pgbenchTables(ctx context.Context, s *server, db string) error {
 const clients = 8
 
 func (b *bench) pgbench(ctx context.Context, s *server, db string) error {
-	out, err := s.install.command(ctx, "pgbench", "-n", "-M", "prepared", "-c", strconv.Itoa(clients), "-j", "2",
+	out, err := s.install.Command(ctx, "pgbench", "-n", "-M", "prepared", "-c", strconv.Itoa(clients), "-j", "2",
 		"-t", strconv.Itoa(b.transactions/clients), s.libpq(db)).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("run pgbench: %w\n%s", err, out)

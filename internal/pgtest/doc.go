@@ -3,10 +3,8 @@
 // with everything that logical replication needs and with fsync on, so that
 // kill -9 means what it means in production.
 //
-// Servers are found in PGFED_PG_BIN_<major>, in the distribution's folders and
-// among those that hack/postgres.sh has unpacked; PGFED_PG_MAJOR chooses the
-// default major version. Nothing found is a failure, never a skip. When tests
-// run as root, servers run as the user postgres.
+// Package pglocal says where servers are found and who runs them. None found is
+// a failure, never a skip.
 //
 // PGFED_KEEP=1 keeps data folders after the test.
 package pgtest

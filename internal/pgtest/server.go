@@ -20,6 +20,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pgfed/pgfed/internal/pglocal"
 	"github.com/pgfed/pgfed/internal/proctest"
 )
 
@@ -34,8 +35,7 @@ type Server struct {
 
 	t       testing.TB
 	root    string // holds data/, the socket folder and the log
-	install installation
-	as      *syscall.Credential
+	install pglocal.Installation
 
 	mu      sync.Mutex
 	process *process // nil when stopped
@@ -82,6 +82,9 @@ const (
 // startTimeout covers crash recovery on a busy machine.
 const startTimeout = 90 * time.Second
 
+// Majors lists the major versions found on this machine, lowest first.
+func Majors() []int { return pglocal.Majors() }
+
 // Start runs a new server that is stopped and removed when the test ends.
 func Start(t testing.TB, opts ...Option) *Server {
 	t.Helper()
@@ -89,24 +92,20 @@ func Start(t testing.TB, opts ...Option) *Server {
 	for _, option := range opts {
 		option(&o)
 	}
-	install, err := find(o.major)
+	install, err := pglocal.Find(o.major)
 	if err != nil {
 		t.Fatal(err)
 	}
-	as, err := account()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, release, err := proctest.Folder(base(), "pg-"+o.name)
+	root, release, err := proctest.Folder(pglocal.TempFolder(), "pg-"+o.name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &Server{
-		Name: o.name, Major: install.major, DataDir: filepath.Join(root, "data"),
-		t: t, root: root, install: install, as: as,
+		Name: o.name, Major: install.Major, DataDir: filepath.Join(root, "data"),
+		t: t, root: root, install: install,
 	}
 	t.Cleanup(func() { s.remove(release) })
-	if err := copyCluster(install, as, root); err != nil {
+	if err := copyCluster(install, root); err != nil {
 		t.Fatal(err)
 	}
 	s.Port = proctest.Port(t)
@@ -159,11 +158,10 @@ func (s *Server) TryStart() error {
 		return fmt.Errorf("open server log: %w", err)
 	}
 	defer log.Close()
-	cmd := exec.Command(s.install.program("postgres"), "-D", s.DataDir)
-	cmd.Dir = "/"
+	cmd := s.install.Command(context.Background(), "postgres", "-D", s.DataDir)
 	cmd.Env = []string{"LC_ALL=C", "TZ=UTC", "PATH=/usr/bin:/bin"}
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.as, Setpgid: true}
+	cmd.SysProcAttr.Setpgid = true
 	// Immediate shutdown when the test binary dies: the postmaster takes its
 	// children along.
 	if err := proctest.Start(cmd, syscall.SIGQUIT); err != nil {
@@ -396,7 +394,7 @@ func (s *Server) Log() string {
 }
 
 // Program is the path of one of the server's programs, such as pgbench.
-func (s *Server) Program(name string) string { return s.install.program(name) }
+func (s *Server) Program(name string) string { return s.install.Program(name) }
 
 func (s *Server) logFile() string { return filepath.Join(s.root, "log") }
 

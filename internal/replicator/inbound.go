@@ -14,6 +14,7 @@ import (
 	"github.com/pgfed/pgfed/internal/change"
 	"github.com/pgfed/pgfed/internal/crash"
 	"github.com/pgfed/pgfed/internal/report"
+	"github.com/pgfed/pgfed/internal/wait"
 	"github.com/pgfed/pgfed/transport"
 )
 
@@ -52,7 +53,7 @@ func (l *life) follow(ctx context.Context, origin string) error {
 		}
 		failures++
 		l.reportStop(origin, at, err)
-		if err := pause(ctx, backoff(failures)); err != nil {
+		if err := wait.Pause(ctx, backoff(failures)); err != nil {
 			return err
 		}
 	}

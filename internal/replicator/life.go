@@ -15,6 +15,7 @@ import (
 	"github.com/pgfed/pgfed/decoder"
 	"github.com/pgfed/pgfed/internal/admin"
 	"github.com/pgfed/pgfed/internal/report"
+	"github.com/pgfed/pgfed/internal/wait"
 	"github.com/pgfed/pgfed/transport"
 )
 
@@ -131,7 +132,7 @@ func (l *life) takeOrigins(ctx context.Context) error {
 		for errors.Is(err, applier.ErrOriginBusy) {
 			l.board.complain("origin "+peer, report.Reason{Code: "origin_busy", Origin: peer, Message: err.Error(),
 				Remedy: "another session still applies this origin; it ends by itself unless a second replicator runs against this database"})
-			if err = pause(ctx, shortestPause); err != nil {
+			if err = wait.Pause(ctx, shortestPause); err != nil {
 				return err
 			}
 			a, err = l.openApplier(ctx, peer)

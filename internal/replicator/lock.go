@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pgfed/pgfed/internal/wait"
 )
 
 // database is the local database's connection string. A file is read again at
@@ -93,7 +95,7 @@ func (r *Replicator) becomeActive(ctx context.Context, conn *pgx.Conn) error {
 			return nil
 		}
 		r.board.setRole("standby")
-		if err := pause(ctx, 500*time.Millisecond); err != nil {
+		if err := wait.Pause(ctx, 500*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -107,17 +109,5 @@ func watch(ctx context.Context, conn *pgx.Conn) error {
 		if _, err := conn.WaitForNotification(ctx); err != nil {
 			return fmt.Errorf("session with the local database lost: %w", err)
 		}
-	}
-}
-
-// pause waits, or returns the context's error.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
 	}
 }

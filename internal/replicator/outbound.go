@@ -13,6 +13,7 @@ import (
 	"github.com/pgfed/pgfed/internal/admin"
 	"github.com/pgfed/pgfed/internal/change"
 	"github.com/pgfed/pgfed/internal/report"
+	"github.com/pgfed/pgfed/internal/wait"
 	"github.com/pgfed/pgfed/transport"
 )
 
@@ -57,7 +58,7 @@ func (l *life) capture(ctx context.Context) error {
 		if failures++; failures == 1 {
 			l.log.Warn("capture stopped and begins again", "code", reason.Code, "reason", err)
 		}
-		if err := pause(ctx, backoff(failures)); err != nil {
+		if err := wait.Pause(ctx, backoff(failures)); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/pgfed/pgfed/applier"
 	"github.com/pgfed/pgfed/conflict"
 	"github.com/pgfed/pgfed/internal/report"
+	"github.com/pgfed/pgfed/internal/wait"
 	"github.com/pgfed/pgfed/transport"
 )
 
@@ -117,7 +118,7 @@ func (r *Replicator) serve(ctx context.Context) error {
 			failures = 0
 		}
 		failures++
-		if err := pause(ctx, backoff(failures)); err != nil {
+		if err := wait.Pause(ctx, backoff(failures)); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgfed/pgfed/internal/change"
 	"github.com/pgfed/pgfed/internal/report"
+	"github.com/pgfed/pgfed/internal/wait"
 	"github.com/pgfed/pgfed/transport"
 )
 
@@ -55,7 +56,7 @@ func (g *gate) await(ctx context.Context, end change.LSN) error {
 				Message: fmt.Sprintf("nothing is published beyond %s: the failover standbys (%s) have not all flushed %s", g.reached, strings.Join(g.standbys, ", "), end),
 				Remedy:  "bring the standby back, or remove it from nodes.<name>.standbys and restart"})
 		}
-		if err := pause(ctx, standbyPoll); err != nil {
+		if err := wait.Pause(ctx, standbyPoll); err != nil {
 			return err
 		}
 	}
