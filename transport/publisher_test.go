@@ -261,7 +261,6 @@ func TestNothingExceedsMaxPayload(t *testing.T) {
 	a.readTo(ctx, s.link(), len(w.written))
 
 	huge := &change.Table{Schema: "public", Name: "huge", Identity: 'd', Columns: append(wide.Columns, wide.Columns...)}
-	p := l.p
 	l.stop()
 	p, err := OpenPublisher(ctx, s.link(), publisherConfig(t))
 	require.NoError(t, err)
@@ -403,7 +402,7 @@ func TestIdleMovesCapturedOnly(t *testing.T) {
 }
 
 // Without a broker everything stops at the bound of the queue, and whoever
-// waits can be cancelled.
+// waits can be canceled.
 func TestQueueIsBounded(t *testing.T) {
 	ctx := testContext(t)
 	s := startStore(t)

@@ -54,7 +54,8 @@ func (s *samples) add(next sample) {
 	for i := 0; i < maxSamples; i += 2 {
 		half = append(half, s.kept[i])
 	}
-	s.kept = append(half, next)
+	half = append(half, next)
+	s.kept = half
 }
 
 // at returns the newest sample at or before a sequence.
