@@ -310,6 +310,14 @@ func (c *Case) Serial() bool {
 	}))
 }
 
+// comparable reports whether nodes and oracle agree between the stages too: not
+// where sections run at one of them only.
+func (c *Case) comparable() bool {
+	return len(c.Compare) == 0 && !slices.ContainsFunc(c.Steps, func(s Step) bool {
+		return s.Verb == "on" && !slices.Contains(s.Where, oracle) || s.Verb == "on" && s.Where[0] == oracle
+	})
+}
+
 // stages cuts the steps behind setup where what was written before must have
 // arrived: where the writing node changes, and before checks.
 func (c *Case) stages() [][]Step {

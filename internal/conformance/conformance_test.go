@@ -14,9 +14,9 @@ import (
 
 // TestConformance runs every case.
 //
-//	PGFED_CONFORMANCE_PG    14,15,14+18: the versions, default the one that every test has
+//	PGFED_CONFORMANCE_PG    14,15:ci,14+18: the versions, default the one that every test has
 //	PGFED_CONFORMANCE_CASE  a pattern such as values/* : only these cases
-//	PGFED_CONFORMANCE_SIZE  ci: without slow cases and those that need a federation of their own
+//	PGFED_CONFORMANCE_SIZE  ci: without slow cases and those that need a federation of their own; also :ci behind a version
 //	PGFED_CONFORMANCE_DOC   write the table of results here
 func TestConformance(t *testing.T) {
 	cases, err := Load("testdata")
@@ -32,7 +32,9 @@ func TestConformance(t *testing.T) {
 			name = "default"
 		}
 		t.Run(name, func(t *testing.T) {
-			verdicts := runVersion(t, parseMajors(t, version), cases)
+			version, small := strings.CutSuffix(version, ":ci")
+			small = small || os.Getenv("PGFED_CONFORMANCE_SIZE") == "ci"
+			verdicts := runVersion(t, parseMajors(t, version), cases, small)
 			results.Add(version, verdicts)
 		})
 	}
@@ -68,7 +70,7 @@ func parseMajors(t *testing.T, version string) Majors {
 	return majors
 }
 
-func runVersion(t *testing.T, majors Majors, cases []*Case) []Verdict {
+func runVersion(t *testing.T, majors Majors, cases []*Case, small bool) []Verdict {
 	judge := pgtest.Start(t, pgtest.Name("oracle"), pgtest.Major(majors.Oldest()), pgtest.Setting("max_prepared_transactions", "20"))
 	oldest := judge.Major
 	var together, alone []*Case
@@ -79,7 +81,7 @@ func runVersion(t *testing.T, majors Majors, cases []*Case) []Verdict {
 			verdicts = append(verdicts, Verdict{Case: c, Skip: "needs Postgres " + strconv.Itoa(c.MinVersion)})
 		case c.MaxVersion > 0 && max(oldest, majors.Newest()) > c.MaxVersion:
 			verdicts = append(verdicts, Verdict{Case: c, Skip: "ended with Postgres " + strconv.Itoa(c.MaxVersion)})
-		case os.Getenv("PGFED_CONFORMANCE_SIZE") == "ci" && (c.Slow != "" || c.Alone != ""):
+		case small && (c.Slow != "" || c.Alone != ""):
 			verdicts = append(verdicts, Verdict{Case: c, Skip: "left out of the small run"})
 		case c.Alone != "":
 			alone = append(alone, c)

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	_ "embed"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,6 +66,9 @@ A column 14+18 is a federation of two versions.
 			}
 		}
 		b.WriteString("\n")
+		if group == "subscription" {
+			b.WriteString(notTaken())
+		}
 	}
 	b.WriteString("## Known limits\n\n| limit | its test |\n|---|---|\n")
 	for _, c := range r.Cases {
@@ -73,6 +77,21 @@ A column 14+18 is a federation of two versions.
 		}
 	}
 	return b.String()
+}
+
+//go:embed testdata/subscription/not_taken.txt
+var notTakenText string
+
+// notTaken lists PostgreSQL's own subscription tests that have no case of
+// their own, with the reason.
+func notTaken() string {
+	var b strings.Builder
+	b.WriteString("Numbers are those of PostgreSQL's own subscription tests. These have no case of their own:\n\n| test | why |\n|---|---|\n")
+	for _, line := range strings.Split(strings.TrimSpace(notTakenText), "\n") {
+		name, why, _ := strings.Cut(line, ": ")
+		fmt.Fprintf(&b, "| %s | %s |\n", name, why)
+	}
+	return b.String() + "\n"
 }
 
 func cells(versions []string, text func(string) string) string {
