@@ -42,10 +42,7 @@ func newSite(t *testing.T, server *pgtest.Server, ddl string) *site {
 
 func (s *site) connect() *pgx.Conn {
 	s.t.Helper()
-	conn, err := pgx.Connect(context.Background(), s.url)
-	require.NoError(s.t, err)
-	s.t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return conn
+	return pgtest.Connect(s.t, s.url)
 }
 
 func (s *site) exec(statements ...string) {

@@ -49,24 +49,10 @@ func federation(t *testing.T, extra ...string) *config.Federation {
 	return f
 }
 
-func connect(t *testing.T, url string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(context.Background(), url)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return conn
-}
-
-func exec(t *testing.T, conn *pgx.Conn, sql string) {
-	t.Helper()
-	_, err := conn.PgConn().Exec(context.Background(), sql).ReadAll()
-	require.NoError(t, err, sql)
-}
-
 func member(t *testing.T, server *pgtest.Server) *pgx.Conn {
 	t.Helper()
-	conn := connect(t, server.Database(t))
-	exec(t, conn, schema)
+	conn := pgtest.Connect(t, server.Database(t))
+	pgtest.Exec(t, conn, schema)
 	return conn
 }
 
@@ -91,7 +77,7 @@ func published(t *testing.T, conn *pgx.Conn) []string {
 
 func dropSlots(t *testing.T, conn *pgx.Conn) {
 	t.Helper()
-	exec(t, conn, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active")
+	pgtest.Exec(t, conn, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active")
 }
 
 func TestInstallMakesAMemberAndIsIdempotent(t *testing.T) {
@@ -147,7 +133,7 @@ func TestPrintedSQLDoesWhatInstallDoes(t *testing.T) {
 	// As psql -f would: statement by statement.
 	for _, step := range plan.Steps {
 		require.Contains(t, plan.SQL(), strings.TrimSpace(step.Statements[0]))
-		exec(t, conn, strings.Join(step.Statements, ";\n"))
+		pgtest.Exec(t, conn, strings.Join(step.Statements, ";\n"))
 	}
 	again, err := NewPlan(context.Background(), conn, o)
 	require.NoError(t, err)
@@ -202,27 +188,27 @@ func TestInstallRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "slot pgfed_demo_east does not exist")
 
 	// A restored copy has another system identifier.
-	exec(t, conn, "SELECT pg_create_logical_replication_slot('pgfed_demo_east', 'pgoutput'); UPDATE pgfed.history SET system = '1'")
+	pgtest.Exec(t, conn, "SELECT pg_create_logical_replication_slot('pgfed_demo_east', 'pgoutput'); UPDATE pgfed.history SET system = '1'")
 	_, err = NewPlan(ctx, conn, east)
 	require.ErrorIs(t, err, ErrSlotLost)
-	exec(t, conn, "UPDATE pgfed.history SET system = (SELECT system_identifier::text FROM pg_control_system())")
+	pgtest.Exec(t, conn, "UPDATE pgfed.history SET system = (SELECT system_identifier::text FROM pg_control_system())")
 
-	exec(t, conn, "DROP PUBLICATION pgfed_demo")
+	pgtest.Exec(t, conn, "DROP PUBLICATION pgfed_demo")
 	_, err = NewPlan(ctx, conn, east)
 	require.ErrorIs(t, err, ErrSlotLost)
 	dropSlots(t, conn)
 
 	// Somebody else's slot by the same name.
-	exec(t, second, "SELECT pg_create_logical_replication_slot('pgfed_demo_east', 'test_decoding')")
+	pgtest.Exec(t, second, "SELECT pg_create_logical_replication_slot('pgfed_demo_east', 'test_decoding')")
 	_, err = NewPlan(ctx, second, east)
 	require.ErrorContains(t, err, `plugin "test_decoding"`)
 	dropSlots(t, conn)
-	exec(t, second, "SELECT pg_create_logical_replication_slot('pgfed_demo_east', 'pgoutput')")
+	pgtest.Exec(t, second, "SELECT pg_create_logical_replication_slot('pgfed_demo_east', 'pgoutput')")
 	_, err = NewPlan(ctx, second, east)
 	require.ErrorContains(t, err, "pg_drop_replication_slot")
 	dropSlots(t, conn)
 
-	exec(t, second, "CREATE PUBLICATION pgfed_demo FOR ALL TABLES")
+	pgtest.Exec(t, second, "CREATE PUBLICATION pgfed_demo FOR ALL TABLES")
 	_, err = NewPlan(ctx, second, east)
 	require.ErrorContains(t, err, "all tables")
 }
@@ -238,7 +224,7 @@ func TestPublicationFollowsTheFile(t *testing.T) {
 	conn := member(t, server)
 	install(t, conn, Options{Federation: federation(t), Node: "east"})
 
-	exec(t, conn, "CREATE TABLE later (id int PRIMARY KEY); CREATE TABLE hippo_west PARTITION OF hippos (PRIMARY KEY (id)) FOR VALUES IN ('west')")
+	pgtest.Exec(t, conn, "CREATE TABLE later (id int PRIMARY KEY); CREATE TABLE hippo_west PARTITION OF hippos (PRIMARY KEY (id)) FOR VALUES IN ('west')")
 	names, err := Unpublished(context.Background(), conn, federation(t))
 	require.NoError(t, err)
 	require.Equal(t, []string{"public.later"}, names, "a new partition is published by its root")
@@ -255,7 +241,7 @@ func TestPublicationFollowsTheFile(t *testing.T) {
 	install(t, conn, Options{Federation: changed, Node: "east"})
 	require.Equal(t, []string{`app."Odd name"`, "events", "hippo_east", "hippo_west", "later"}, published(t, conn))
 
-	exec(t, conn, "ALTER PUBLICATION pgfed_demo SET (publish = 'insert', publish_via_partition_root = true)")
+	pgtest.Exec(t, conn, "ALTER PUBLICATION pgfed_demo SET (publish = 'insert', publish_via_partition_root = true)")
 	install(t, conn, Options{Federation: changed, Node: "east"})
 	plan, err = NewPlan(context.Background(), conn, Options{Federation: changed, Node: "east"})
 	require.NoError(t, err)
@@ -283,8 +269,8 @@ func (l *lines) contain(words string) bool {
 func TestSlotCreationSaysWhomItWaitsFor(t *testing.T) {
 	server := pgtest.Start(t)
 	conn := member(t, server)
-	writer := connect(t, conn.Config().ConnString()+"&application_name=long-writer")
-	exec(t, writer, "BEGIN; INSERT INTO accounts VALUES (1, 1)")
+	writer := pgtest.Connect(t, conn.Config().ConnString()+"&application_name=long-writer")
+	pgtest.Exec(t, writer, "BEGIN; INSERT INTO accounts VALUES (1, 1)")
 
 	plan, err := NewPlan(context.Background(), conn, Options{Federation: federation(t), Node: "east"})
 	require.NoError(t, err)
@@ -292,7 +278,7 @@ func TestSlotCreationSaysWhomItWaitsFor(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- Install(context.Background(), conn, plan, said.tell) }()
 	require.Eventually(t, func() bool { return said.contain("long-writer") }, 20*time.Second, 50*time.Millisecond)
-	exec(t, writer, "COMMIT")
+	pgtest.Exec(t, writer, "COMMIT")
 	require.NoError(t, <-done)
 }
 
@@ -303,9 +289,9 @@ func TestTableJoinsOnlyWhenNoTransactionIsHalf(t *testing.T) {
 	conn := member(t, server)
 	o := Options{Federation: federation(t), Node: "east"}
 	install(t, conn, o)
-	exec(t, conn, "CREATE TABLE later (id int PRIMARY KEY)")
-	writer := connect(t, conn.Config().ConnString()+"&application_name=long-writer")
-	exec(t, writer, "BEGIN; INSERT INTO later VALUES (1)")
+	pgtest.Exec(t, conn, "CREATE TABLE later (id int PRIMARY KEY)")
+	writer := pgtest.Connect(t, conn.Config().ConnString()+"&application_name=long-writer")
+	pgtest.Exec(t, writer, "BEGIN; INSERT INTO later VALUES (1)")
 
 	plan, err := NewPlan(context.Background(), conn, o)
 	require.NoError(t, err)
@@ -313,10 +299,10 @@ func TestTableJoinsOnlyWhenNoTransactionIsHalf(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- Install(context.Background(), conn, plan, said.tell) }()
 	require.Eventually(t, func() bool { return said.contain("long-writer") }, 20*time.Second, 50*time.Millisecond)
-	other := connect(t, conn.Config().ConnString())
-	exec(t, other, "SET lock_timeout = '5s'; INSERT INTO later VALUES (2)")
+	other := pgtest.Connect(t, conn.Config().ConnString())
+	pgtest.Exec(t, other, "SET lock_timeout = '5s'; INSERT INTO later VALUES (2)")
 	require.NotContains(t, published(t, other), "later")
-	exec(t, writer, "COMMIT")
+	pgtest.Exec(t, writer, "COMMIT")
 	require.NoError(t, <-done)
 	require.Contains(t, published(t, conn), "later")
 }
@@ -324,8 +310,8 @@ func TestTableJoinsOnlyWhenNoTransactionIsHalf(t *testing.T) {
 func TestTwoInstallsDoNotMeet(t *testing.T) {
 	server := pgtest.Start(t)
 	conn := member(t, server)
-	other := connect(t, conn.Config().ConnString())
-	exec(t, other, "SELECT pg_advisory_lock(hashtext('pgfed'), hashtext('init'))")
+	other := pgtest.Connect(t, conn.Config().ConnString())
+	pgtest.Exec(t, other, "SELECT pg_advisory_lock(hashtext('pgfed'), hashtext('init'))")
 	plan, err := NewPlan(context.Background(), conn, Options{Federation: federation(t), Node: "east"})
 	require.NoError(t, err)
 	require.ErrorIs(t, Install(context.Background(), conn, plan, func(string) {}), ErrBusy)
@@ -340,20 +326,20 @@ func TestRoleSuffices(t *testing.T) {
 
 func testRole(t *testing.T, server *pgtest.Server) {
 	conn := member(t, server)
-	exec(t, conn, `
+	pgtest.Exec(t, conn, `
 		CREATE TABLE guarded (id int PRIMARY KEY, who text);
 		ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
 		CREATE POLICY own ON guarded USING (who = current_user);
 		INSERT INTO guarded VALUES (1, 'somebody')`)
 	install(t, conn, Options{Federation: federation(t), Node: "east", Role: "replicator"})
-	exec(t, conn, `CREATE TABLE hippo_west PARTITION OF hippos (PRIMARY KEY (id)) FOR VALUES IN ('west')`)
+	pgtest.Exec(t, conn, `CREATE TABLE hippo_west PARTITION OF hippos (PRIMARY KEY (id)) FOR VALUES IN ('west')`)
 
 	url := strings.Replace(conn.Config().ConnString(), "postgres@", "replicator@", 1)
-	role := connect(t, url)
+	role := pgtest.Connect(t, url)
 	var user string
 	require.NoError(t, role.QueryRow(context.Background(), "SELECT current_user").Scan(&user))
 	require.Equal(t, "replicator", user)
-	exec(t, role, `
+	pgtest.Exec(t, role, `
 		SET row_security = off;
 		SELECT pgfed.session_begin();
 		SELECT pg_replication_origin_session_setup('pgfed_demo_west');
@@ -361,7 +347,7 @@ func testRole(t *testing.T, server *pgtest.Server) {
 	var mode string
 	require.NoError(t, role.QueryRow(context.Background(), "SHOW session_replication_role").Scan(&mode))
 	require.Equal(t, "replica", mode)
-	exec(t, role, `
+	pgtest.Exec(t, role, `
 		BEGIN;
 		SELECT pg_replication_origin_xact_setup('0/16B3D8', now());
 		INSERT INTO hippo_east VALUES (gen_random_uuid(), 'east');
@@ -453,7 +439,7 @@ func TestRecords(t *testing.T) {
 	none, err := Conflicts(ctx, conn, 10)
 	require.NoError(t, err)
 	require.Empty(t, none)
-	exec(t, conn, `
+	pgtest.Exec(t, conn, `
 		INSERT INTO pgfed.conflict_history (origin, history, position, ordinal, schema_name, table_name, operation, kind, resolution, owner, key_hash, commit_time)
 		SELECT 'west', '6c3a51f2-6f0e-4a39-9b1c-2f6f0d0a7b11', '0/16B3D8'::pg_lsn + n, n, 'public', 'hippo_east', 'UPDATE', 'not_owner', 'skip', 'east', 'abc' || n, '2026-01-02 03:04:05Z'
 		  FROM generate_series(0, 4) AS n;

@@ -36,20 +36,6 @@ func federation(t *testing.T, edits ...string) *config.Federation {
 	return f
 }
 
-func connect(t *testing.T, url string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(context.Background(), url)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return conn
-}
-
-func exec(t *testing.T, conn *pgx.Conn, sql string) {
-	t.Helper()
-	_, err := conn.PgConn().Exec(context.Background(), sql).ReadAll()
-	require.NoError(t, err, sql)
-}
-
 func install(t *testing.T, conn *pgx.Conn, f *config.Federation) {
 	t.Helper()
 	plan, err := admin.NewPlan(context.Background(), conn, admin.Options{Federation: f, Node: "east"})
@@ -87,8 +73,8 @@ func TestHealthyMember(t *testing.T) {
 	for _, major := range pgtest.Majors() {
 		t.Run(fmt.Sprint(major), func(t *testing.T) {
 			server := pgtest.Start(t, pgtest.Major(major))
-			conn := connect(t, server.Database(t))
-			exec(t, conn, "CREATE TABLE accounts (id uuid PRIMARY KEY)")
+			conn := pgtest.Connect(t, server.Database(t))
+			pgtest.Exec(t, conn, "CREATE TABLE accounts (id uuid PRIMARY KEY)")
 			o := Options{Federation: federation(t), Node: "east"}
 			require.Equal(t, []string{"warning not_installed node"}, wrong(look(t, conn, o)))
 			install(t, conn, o.Federation)
@@ -99,7 +85,7 @@ func TestHealthyMember(t *testing.T) {
 
 func TestTables(t *testing.T) {
 	server := pgtest.Start(t)
-	conn := connect(t, server.Database(t))
+	conn := pgtest.Connect(t, server.Database(t))
 	for _, c := range []struct{ sql, want string }{
 		{"CREATE TABLE t (id uuid)", "warning no_identity public.t"},
 		{"CREATE TABLE t (id uuid PRIMARY KEY DEFERRABLE)", "warning deferrable_key public.t"},
@@ -123,7 +109,7 @@ func TestTables(t *testing.T) {
 		{"CREATE TABLE t (id uuid) PARTITION BY LIST (id); CREATE TABLE t_1 PARTITION OF t (PRIMARY KEY (id)) DEFAULT", ""},
 		{"SELECT", "warning no_tables tables.include"},
 	} {
-		exec(t, conn, "DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE FUNCTION noop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; "+c.sql)
+		pgtest.Exec(t, conn, "DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE FUNCTION noop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; "+c.sql)
 		want := []string{"warning not_installed node"}
 		if c.want != "" {
 			want = append(want, c.want)
@@ -134,9 +120,9 @@ func TestTables(t *testing.T) {
 
 func TestObjects(t *testing.T) {
 	server := pgtest.Start(t)
-	conn := connect(t, server.Database(t))
+	conn := pgtest.Connect(t, server.Database(t))
 	f := federation(t)
-	exec(t, conn, "CREATE TABLE accounts (id uuid PRIMARY KEY)")
+	pgtest.Exec(t, conn, "CREATE TABLE accounts (id uuid PRIMARY KEY)")
 	install(t, conn, f)
 	for _, c := range []struct{ do, undo, want string }{
 		{"CREATE TABLE later (id uuid PRIMARY KEY)", "DROP TABLE later", "error unpublished public.later"},
@@ -153,7 +139,7 @@ func TestObjects(t *testing.T) {
 		{"DROP PUBLICATION pgfed_demo", "CREATE PUBLICATION pgfed_demo FOR ALL TABLES", "error publication_missing pgfed_demo"},
 		{"SELECT", "SELECT", "error publication_foreign pgfed_demo"},
 	} {
-		exec(t, conn, c.do)
+		pgtest.Exec(t, conn, c.do)
 		o := Options{Federation: f, Node: "east"}
 		if strings.Contains(c.want, "role_") {
 			o.Role = "half"
@@ -165,7 +151,7 @@ func TestObjects(t *testing.T) {
 		}
 		require.Contains(t, wrong(look(t, conn, o)), c.want, c.do)
 		require.True(t, look(t, conn, o).Failed())
-		exec(t, conn, c.undo)
+		pgtest.Exec(t, conn, c.undo)
 	}
 }
 
