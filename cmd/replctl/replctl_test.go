@@ -284,6 +284,14 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("PGFED_SERVER", serve(t, "healthy"))
 	require.Equal(t, 0, replctl(t, "status").code)
 	require.Equal(t, 1, replctl(t, "status", "--server", "http://127.0.0.1:1").code, "a flag wins")
+
+	preflight := []string{"preflight", "--config", federationFile(t), "--node", "east"}
+	t.Setenv("PGFED_POSTGRES_URL", "host=127.0.0.1 port=1")
+	t.Setenv("PGFED_POSTGRES_FILE", "absent")
+	require.Contains(t, replctl(t, preflight...).errs, "given twice")
+	require.Contains(t, replctl(t, append(preflight, "--postgres-file", "absent-too")...).errs, "absent-too", "and silences both variables")
+	require.Contains(t, replctl(t, append(preflight, "--postgres", "postgres://%zz")...).errs, "read the database's address")
+
 	t.Setenv("PGFED_TIMEOUT", "soon")
 	require.Equal(t, 2, replctl(t, "status").code)
 }

@@ -55,7 +55,7 @@ Exit codes: 0 healthy, 1 unhealthy, 2 wrong usage.`,
 	flags.StringVar(&s.postgres, "postgres", "", "connection string of the member's database (PGFED_POSTGRES_URL)")
 	flags.StringVar(&s.postgresFile, "postgres-file", "", "file that holds the connection string (PGFED_POSTGRES_FILE)")
 	flags.StringVarP(&s.format, "output", "o", "table", "table, json or yaml")
-	flags.DurationVar(&s.timeout, "timeout", 8*time.Second, "how long a command may take to ask, what init waits for apart (PGFED_TIMEOUT)")
+	flags.DurationVar(&s.timeout, "timeout", 8*time.Second, "how long a command may take to ask; what init waits for is not counted (PGFED_TIMEOUT)")
 	root.AddCommand(
 		preflightCommand(s),
 		initCommand(s),
@@ -96,6 +96,8 @@ func markFailures(command *cobra.Command) {
 // what every command needs.
 func (s *session) prepare(command *cobra.Command) error {
 	var problem error
+	// Either way to name the database as a flag silences the variables of both.
+	address := command.Flags().Changed("postgres") || command.Flags().Changed("postgres-file")
 	command.Flags().VisitAll(func(flag *pflag.Flag) {
 		name := "PGFED_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
 		switch flag.Name {
@@ -105,7 +107,7 @@ func (s *session) prepare(command *cobra.Command) error {
 		default:
 			return
 		}
-		if value := os.Getenv(name); value != "" && !flag.Changed {
+		if value := os.Getenv(name); value != "" && !flag.Changed && (!address || !strings.HasPrefix(flag.Name, "postgres")) {
 			if err := command.Flags().Set(flag.Name, value); err != nil && problem == nil {
 				problem = usageError{fmt.Errorf("%s: %w", name, err)}
 			}
@@ -163,8 +165,11 @@ func (s *session) member() (*config.Federation, error) {
 
 // connect opens the member's database.
 func (s *session) connect(ctx context.Context) (*pgx.Conn, error) {
+	if s.postgres != "" && s.postgresFile != "" {
+		return nil, usageError{errors.New("the database's address is given twice: keep one of --postgres (PGFED_POSTGRES_URL) and --postgres-file (PGFED_POSTGRES_FILE)")}
+	}
 	text := s.postgres
-	if text == "" && s.postgresFile != "" {
+	if s.postgresFile != "" {
 		content, err := os.ReadFile(s.postgresFile)
 		if err != nil {
 			return nil, usageError{fmt.Errorf("read --postgres-file: %w", err)}

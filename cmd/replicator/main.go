@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -31,15 +32,18 @@ const (
 	exitUsage  = 2
 )
 
-func main() { os.Exit(run()) }
-
-// run returns the exit code.
-func run() int {
+func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	command := newCommand()
+	code := execute(ctx, newCommand(&settings{errs: os.Stderr}), os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// execute runs the command and returns the exit code.
+func execute(ctx context.Context, command *cobra.Command, args []string) int {
+	command.SetArgs(args)
 	if err := command.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "replicator:", err)
+		fmt.Fprintln(command.ErrOrStderr(), "replicator:", err)
 		if _, usage := errors.AsType[usageError](err); usage {
 			return exitUsage
 		}
@@ -52,6 +56,7 @@ func run() int {
 type usageError struct{ error }
 
 type settings struct {
+	errs         io.Writer // the log and the last error
 	options      replicator.Options
 	config       string
 	peerURLs     []string
@@ -61,8 +66,7 @@ type settings struct {
 	memory       int64
 }
 
-func newCommand() *cobra.Command {
-	s := &settings{}
+func newCommand(s *settings) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "replicator --config pgfed.yaml --node NAME",
 		Short: "Ships a database's changes to its peers and applies theirs",
@@ -73,11 +77,19 @@ and applies the peers' streams to the database.
 The federation file is the same at every site; what is particular to this site
 comes from flags or from the environment: --broker-listen is PGFED_BROKER_LISTEN
 and so on. The database's address is --postgres, PGFED_POSTGRES_URL, a file
-named by --postgres-file, or libpq's PG* variables. SIGTERM is a clean stop.`,
-		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true, Version: version,
-		PreRunE: func(command *cobra.Command, _ []string) error { return fromEnvironment(command) },
+named by --postgres-file, or libpq's PG* variables; a flag wins over the
+environment. SIGTERM is a clean stop.`,
+		Args: func(command *cobra.Command, args []string) error {
+			if err := cobra.NoArgs(command, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		},
+		SilenceUsage: true, SilenceErrors: true, Version: version,
+		PreRunE: func(command *cobra.Command, _ []string) error { return s.prepare(command) },
 		RunE:    func(command *cobra.Command, _ []string) error { return s.run(command.Context()) },
 	}
+	command.SetErr(s.errs)
 	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	flags := command.Flags()
 	flags.StringVar(&s.config, "config", "", "the federation file (PGFED_CONFIG)")
@@ -101,38 +113,51 @@ named by --postgres-file, or libpq's PG* variables. SIGTERM is a clean stop.`,
 	return command
 }
 
-// fromEnvironment sets every flag that was not given from its PGFED_ variable.
-func fromEnvironment(command *cobra.Command) error {
-	var problems []error
-	command.Flags().VisitAll(func(flag *pflag.Flag) {
-		name := "PGFED_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
-		if flag.Name == "postgres" {
-			name = "PGFED_POSTGRES_URL"
-		}
-		value, found := os.LookupEnv(name)
-		if flag.Changed || !found || value == "" {
-			return
-		}
-		if err := command.Flags().Set(flag.Name, value); err != nil {
-			problems = append(problems, usageError{fmt.Errorf("%s: %w", name, err)})
-		}
-	})
-	if len(problems) > 0 {
-		return problems[0]
+// prepare reads flags, environment and files; its errors are usage errors.
+func (s *settings) prepare(command *cobra.Command) error {
+	if err := fromEnvironment(command.Flags()); err != nil {
+		return usageError{err}
 	}
-	return nil
-}
-
-func (s *settings) run(ctx context.Context) error {
 	logger, err := s.logger()
 	if err != nil {
 		return usageError{err}
 	}
+	s.options.Logger = logger
 	if err := s.complete(); err != nil {
 		return usageError{err}
 	}
+	return nil
+}
+
+// fromEnvironment sets every flag that was not given from its PGFED_ variable.
+// --postgres and --postgres-file say the same thing: either as a flag silences
+// the variables of both.
+func fromEnvironment(flags *pflag.FlagSet) error {
+	address := flags.Changed("postgres") || flags.Changed("postgres-file")
+	var problem error
+	flags.VisitAll(func(flag *pflag.Flag) {
+		name := "PGFED_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+		switch flag.Name {
+		case "help", "version", "peer-url":
+			return
+		case "postgres":
+			name = "PGFED_POSTGRES_URL"
+		}
+		value := os.Getenv(name)
+		if flag.Changed || value == "" || address && strings.HasPrefix(flag.Name, "postgres") {
+			return
+		}
+		if err := flags.Set(flag.Name, value); err != nil && problem == nil {
+			problem = fmt.Errorf("%s: %w", name, err)
+		}
+	})
+	return problem
+}
+
+func (s *settings) run(ctx context.Context) error {
+	logger := s.options.Logger
 	debug.SetMemoryLimit(s.memory)
-	s.options.Version, s.options.Logger = version, logger
+	s.options.Version = version
 	s.options.Registry = prometheus.NewRegistry()
 	s.options.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	logger.Info("starting", "node", s.options.Node, "federation", s.options.Federation.Federation, "version", version, "digest", s.options.Federation.Digest()[:12])
@@ -152,7 +177,13 @@ func (s *settings) complete() error {
 	if s.options.Node == "" {
 		return fmt.Errorf("no node name: give --node or PGFED_NODE")
 	}
-	if s.options.Postgres == "" && s.postgresFile != "" {
+	if _, member := federation.Nodes[s.options.Node]; !member {
+		return fmt.Errorf("--node %q is not in %s; its nodes are %s", s.options.Node, s.config, strings.Join(federation.NodeNames(), ", "))
+	}
+	if s.options.Postgres != "" && s.postgresFile != "" {
+		return fmt.Errorf("the database's address is given twice: keep one of --postgres (PGFED_POSTGRES_URL) and --postgres-file (PGFED_POSTGRES_FILE)")
+	}
+	if s.postgresFile != "" {
 		text, err := os.ReadFile(s.postgresFile)
 		if err != nil {
 			return fmt.Errorf("read the connection string: %w", err)
@@ -178,9 +209,9 @@ func (s *settings) logger() (*slog.Logger, error) {
 	options := &slog.HandlerOptions{Level: level}
 	switch s.logFormat {
 	case "text":
-		return slog.New(slog.NewTextHandler(os.Stderr, options)), nil
+		return slog.New(slog.NewTextHandler(s.errs, options)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(os.Stderr, options)), nil
+		return slog.New(slog.NewJSONHandler(s.errs, options)), nil
 	}
 	return nil, fmt.Errorf("--log-format %s: want text or json", s.logFormat)
 }
