@@ -82,7 +82,7 @@ func runVersion(t *testing.T, majors Majors, cases []*Case, small bool) []Verdic
 		case c.MaxVersion > 0 && max(oldest, majors.Newest()) > c.MaxVersion:
 			verdicts = append(verdicts, Verdict{Case: c, Skip: "ended with Postgres " + strconv.Itoa(c.MaxVersion)})
 		case small && (c.Slow != "" || c.Alone != ""):
-			verdicts = append(verdicts, Verdict{Case: c, Skip: "left out of the small run"})
+			verdicts = append(verdicts, Verdict{Case: c, Skip: LeftOut})
 		case c.Alone != "":
 			alone = append(alone, c)
 		default:
