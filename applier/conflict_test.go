@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/pgfed/pgfed/conflict"
@@ -116,6 +117,20 @@ func TestDisplacementByExclusion(t *testing.T) {
 func TestOthersChangesAreRefusedAndRecordedOnce(t *testing.T) {
 	b := newBench(t, `CREATE TABLE mine (id int PRIMARY KEY, v text); CREATE TABLE theirs (id int PRIMARY KEY, v text)`)
 	b.cfg.Rules = b.rules(conflict.Spec{{Tables: []string{"mine"}, Node: "west"}, {Tables: []string{"theirs"}, Node: "east"}})
+	registry := prometheus.NewRegistry()
+	b.cfg.Metrics = NewMetrics(registry)
+	refused := func() (sum float64) {
+		families, err := registry.Gather()
+		require.NoError(t, err)
+		for _, family := range families {
+			for _, metric := range family.GetMetric() {
+				if family.GetName() == "pgfed_conflicts_total" {
+					sum += metric.GetCounter().GetValue()
+				}
+			}
+		}
+		return sum
+	}
 	b.on(b.target, "INSERT INTO mine VALUES (1, 'mine')")
 	list := b.exec("INSERT INTO mine VALUES (1, 'x')",
 		"BEGIN; INSERT INTO theirs VALUES (1, 'a'); UPDATE mine SET v = 'y\n\"quoted\"' WHERE id = 1; DELETE FROM mine; INSERT INTO theirs VALUES (2, 'b'); COMMIT").capture()
@@ -131,6 +146,7 @@ func TestOthersChangesAreRefusedAndRecordedOnce(t *testing.T) {
 	require.Equal(t, []string{conflict.KeyHash("public", "mine", textValues("1"))},
 		b.rows(b.target, "SELECT DISTINCT key_hash FROM pgfed.conflict_history"))
 	require.Equal(t, uint64(3), b.progress[len(b.progress)-1].Conflicts)
+	require.Equal(t, float64(3), refused())
 
 	// The same batches again, and again after the checkpoint was set back as a
 	// restored database's would be: on record once.

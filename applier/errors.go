@@ -151,9 +151,9 @@ func describe(err error, table string) *Halt {
 		// class 22 is described by its SQLSTATE alone. So is what a trigger
 		// raises: nobody knows what it says.
 		h.Reason = "the database refuses the change"
-		switch pg.Code[:min(2, len(pg.Code))] {
-		case "22":
-		case "P0":
+		switch class := pg.Code[:min(2, len(pg.Code))]; {
+		case class == "22":
+		case class == "P0" || pg.Where != "": // RAISE may give any SQLSTATE; what a function says has a context
 			h.Reason += ": a trigger or function raised an exception, see the database's log"
 		default:
 			h.Reason += ": " + pg.Message
