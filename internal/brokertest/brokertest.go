@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/pgfed/pgfed/internal/proctest"
 )
 
 const startTimeout = 30 * time.Second
@@ -39,7 +41,7 @@ type Process struct {
 // Start runs a server until the test ends.
 func Start(t testing.TB, options Options) *Process {
 	t.Helper()
-	p := &Process{t: t, dir: t.TempDir(), port: freePort(t)}
+	p := &Process{t: t, dir: t.TempDir(), port: proctest.Port(t)}
 	if options.Name == "" {
 		options.Name = "brokertest"
 	}
@@ -53,6 +55,14 @@ func Start(t testing.TB, options Options) *Process {
 
 // URL is where clients connect; it stays the same across restarts.
 func (p *Process) URL() string { return "nats://" + p.address() }
+
+// PID is the server's process, 0 when it does not run.
+func (p *Process) PID() int {
+	if p.command == nil {
+		return 0
+	}
+	return p.command.Process.Pid
+}
 
 // StoreDir is what a test copies or removes while the server is stopped.
 func (p *Process) StoreDir() string { return filepath.Join(p.dir, "store") }
@@ -135,14 +145,6 @@ func (p *Process) configFile() string { return filepath.Join(p.dir, "nats.conf")
 func (p *Process) log() string {
 	content, _ := os.ReadFile(filepath.Join(p.dir, "log"))
 	return string(content)
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // build makes the server's binary once for each process of tests; the go command's cache makes that quick from the second on.

@@ -279,3 +279,25 @@ func (f *Federation) CheckHistory(ctx context.Context, loads ...*Load) error {
 	}
 	return errors.Join(problems...)
 }
+
+// CheckBooks says if at some node the balance of an account is not what the
+// history makes of it: exact for every account, where a sum could hide two
+// mistakes.
+func (f *Federation) CheckBooks(ctx context.Context) error {
+	var problems []error
+	for _, node := range f.Nodes() {
+		for _, branch := range f.Nodes() {
+			rows, err := node.DB.TryQuery(ctx, fmt.Sprintf(`SELECT count(*) FROM accounts_%[1]s a LEFT JOIN (
+				SELECT id, sum(amount) AS moved FROM (SELECT from_id AS id, -amount AS amount FROM history_%[1]s
+					UNION ALL SELECT to_id, amount FROM history_%[1]s) entries GROUP BY id) h USING (id)
+				WHERE a.balance <> %[2]d + coalesce(h.moved, 0)`, branch.Name, openingBalance))
+			if err != nil {
+				return err
+			}
+			if rows[0][0] != "0" {
+				problems = append(problems, fmt.Errorf("at %s %s accounts of %s are not what their history says", node.Name, rows[0][0], branch.Name))
+			}
+		}
+	}
+	return errors.Join(problems...)
+}

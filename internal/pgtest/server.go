@@ -210,6 +210,16 @@ func (s *Server) Running() bool {
 	return s.process != nil
 }
 
+// PID is the postmaster's process, 0 when the server does not run.
+func (s *Server) PID() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process == nil {
+		return 0
+	}
+	return s.process.cmd.Process.Pid
+}
+
 // Stop stops the server and waits until it is gone. The default mode is Fast.
 func (s *Server) Stop(mode ...StopMode) {
 	s.t.Helper()
