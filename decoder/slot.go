@@ -90,7 +90,7 @@ func (s SlotStatus) Check(database string) error {
 	switch {
 	case !s.Exists:
 		return fmt.Errorf("slot %q: %w: `replctl init` creates it the first time; if it was there before, "+
-			"changes may have been missed and `replctl resync` is needed", s.Name, ErrSlotMissing)
+			"changes may have been missed and the node must start afresh (docs/OPERATIONS.md)", s.Name, ErrSlotMissing)
 	case s.SlotType != "logical" || s.Plugin != "pgoutput":
 		return fmt.Errorf("slot %q: %w: it is a %s slot with plugin %q, wanted a logical one with pgoutput; "+
 			"drop or rename it, then run `replctl init`", s.Name, ErrSlotForeign, s.SlotType, s.Plugin)
@@ -102,7 +102,7 @@ func (s SlotStatus) Check(database string) error {
 			"end that session, then run `replctl init`", s.Name, ErrSlotForeign)
 	case s.Invalidation != "":
 		return fmt.Errorf("slot %q: %w (%s): the server no longer keeps the log it needs, changes are missing; "+
-			"run `replctl resync`", s.Name, ErrSlotInvalidated, s.Invalidation)
+			"the node must start afresh (docs/OPERATIONS.md)", s.Name, ErrSlotInvalidated, s.Invalidation)
 	}
 	return nil
 }

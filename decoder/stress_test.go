@@ -123,7 +123,7 @@ func TestInvalidatedSlot(t *testing.T) {
 	}, patience, time.Millisecond)
 	err := s.run().wait()
 	require.ErrorIs(t, err, ErrSlotInvalidated)
-	require.ErrorContains(t, err, "replctl resync")
+	require.ErrorContains(t, err, "start afresh")
 }
 
 // PITFALLS A3: a server that shuts down waits until its walsender's reader has

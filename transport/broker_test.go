@@ -91,6 +91,7 @@ func TestSecondBrokerOnOneDataDirIsRefused(t *testing.T) {
 	stream := createStreams(t, dialOwner(t, first))
 	_, err := dialOwner(t, first).JS.Publish(t.Context(), "pgfed.hippo.east.wal", []byte("one"))
 	require.NoError(t, err)
+	require.True(t, first.server.JetStreamConfig().SyncAlways, "what is acknowledged is on disk")
 
 	_, err = testBroker(t, onDir)
 	require.ErrorIs(t, err, ErrDataDirLocked)

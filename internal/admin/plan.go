@@ -71,7 +71,7 @@ func (p *Plan) SQL() string {
 // ErrSlotLost is wrapped when the slot of an installed node is missing or can
 // no longer be used: changes were lost on the way, and making a new one would
 // hide that.
-var ErrSlotLost = errors.New("the slot was lost: changes that it held are gone, so this node must be resynced")
+var ErrSlotLost = errors.New("the slot was lost: changes that it held are gone, so this node must start afresh (docs/OPERATIONS.md)")
 
 // planner reads a database once and decides what remains.
 type planner struct {

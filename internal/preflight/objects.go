@@ -23,7 +23,7 @@ func (c *check) publication(ctx context.Context) error {
 	case !have.Exists && !c.installed:
 		return nil
 	case !have.Exists:
-		c.fail("publication_missing", name, "the publication does not exist, so nothing is captured", "replctl init says what can be saved; changes since it was dropped are lost: resync")
+		c.fail("publication_missing", name, "the publication does not exist, so nothing is captured", "replctl init says what can be saved; changes since it was dropped are lost: "+startAfresh)
 		return nil
 	case have.AllTables || have.Schemas > 0:
 		c.fail("publication_foreign", name, "the publication is for all tables or whole schemas, not the file's tables", "drop it and run replctl init")
@@ -47,21 +47,29 @@ func (c *check) publication(ctx context.Context) error {
 	return nil
 }
 
+// startAfresh is the remedy where changes are lost.
+const startAfresh = `this node must start afresh: docs/OPERATIONS.md, "When a node must start afresh"`
+
 func (c *check) slot(ctx context.Context) error {
 	name := c.Federation.SlotName(c.Node)
 	slot, err := catalog.ReadSlot(ctx, c.q, c.server, name)
 	if err != nil {
 		return err
 	}
-	const lost = "changes that it held are gone: this node must be resynced"
+	c.judgeSlot(name, slot)
+	return nil
+}
+
+func (c *check) judgeSlot(name string, slot catalog.Slot) {
+	const lost = "changes that it held are gone"
 	switch {
 	case !slot.Exists && !c.installed:
 	case !slot.Exists:
-		c.fail("slot_missing", name, "the slot does not exist; "+lost, "resync this node; a new slot would hide the gap")
+		c.fail("slot_missing", name, "the slot does not exist; "+lost, startAfresh+"; a new slot would hide the gap")
 	case slot.Type != "logical" || slot.Plugin != "pgoutput":
 		c.fail("slot_foreign", name, fmt.Sprintf("a %s slot with plugin %q, not ours", slot.Type, slot.Plugin), "drop or rename what uses it")
 	case slot.Invalidation != "":
-		c.fail("slot_invalidated", name, "the server invalidated the slot ("+slot.Invalidation+"); "+lost, "resync this node")
+		c.fail("slot_invalidated", name, "the server invalidated the slot ("+slot.Invalidation+"); "+lost, startAfresh)
 	case slot.WALStatus == "unreserved":
 		c.fail("slot_at_risk", name, "the slot holds more WAL than allowed and is lost at the next checkpoint", "start the replicator and its broker now, or raise max_slot_wal_keep_size")
 	case c.server.Failover() && !slot.Failover:
@@ -69,7 +77,6 @@ func (c *check) slot(ctx context.Context) error {
 	default:
 		c.ok("slot", name, "holds %d bytes of WAL", slot.Retained)
 	}
-	return nil
 }
 
 func (c *check) allTables(context.Context) error {

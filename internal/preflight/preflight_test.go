@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pgfed/pgfed/internal/admin"
+	"github.com/pgfed/pgfed/internal/catalog"
 	"github.com/pgfed/pgfed/internal/change"
 	"github.com/pgfed/pgfed/internal/config"
 	"github.com/pgfed/pgfed/internal/pgtest"
@@ -171,6 +172,48 @@ func TestServer(t *testing.T) {
 	require.Contains(t, wrong(look(t, conn, Options{Federation: f, Node: "east"})), "warning standby_absent east-b")
 	f = federation(t, "nats://127.0.0.1:4222", "tls://east.example.com")
 	require.Contains(t, wrong(look(t, conn, Options{Federation: f, Node: "east"})), "warning no_keys nodes")
+}
+
+// TestVersions: what only other releases than the installed ones do.
+func TestVersions(t *testing.T) {
+	for number, want := range map[int]string{
+		130022: "error server_version server version", 140018: "warning server_version server version", 140019: "",
+		150013: "warning server_version server version", 150014: "", 160009: "warning server_version server version", 160010: "",
+		170005: "warning server_version server version", 170006: "", 180000: "", 190000: "warning server_version server version",
+	} {
+		c := &check{server: catalog.Server{Number: number, Major: number / 10000, Minor: number % 10000}}
+		c.version()
+		require.Len(t, c.findings, 1)
+		require.Equal(t, want, strings.Join(wrong(c.findings), ""), number)
+	}
+}
+
+func TestSlotVerdicts(t *testing.T) {
+	for _, c := range []struct {
+		want   string
+		major  int
+		change func(*catalog.Slot)
+	}{
+		{"", 15, func(*catalog.Slot) {}},
+		{"", 17, func(s *catalog.Slot) { s.Failover = true }},
+		{"", 17, func(s *catalog.Slot) { s.Failover, s.Synced = true, true }}, // promoted: the standby's copy is used
+		{"warning slot_failover slot", 17, func(*catalog.Slot) {}},
+		{"error slot_at_risk slot", 15, func(s *catalog.Slot) { s.WALStatus = "unreserved" }},
+		{"error slot_invalidated slot", 17, func(s *catalog.Slot) { s.Failover, s.Invalidation = true, "idle_timeout" }},
+		{"error slot_invalidated slot", 15, func(s *catalog.Slot) { s.WALStatus, s.Invalidation = "lost", "wal_removed" }},
+		{"error slot_foreign slot", 15, func(s *catalog.Slot) { s.Type, s.Plugin = "physical", "" }},
+		{"error slot_missing slot", 15, func(s *catalog.Slot) { *s = catalog.Slot{} }},
+	} {
+		slot := catalog.Slot{Exists: true, Type: "logical", Plugin: "pgoutput", WALStatus: "reserved"}
+		c.change(&slot)
+		k := &check{server: catalog.Server{Major: c.major}, installed: true}
+		k.judgeSlot("slot", slot)
+		require.Len(t, k.findings, 1)
+		require.Equal(t, c.want, strings.Join(wrong(k.findings), ""))
+		if strings.Contains(c.want, "missing") || strings.Contains(c.want, "invalidated") {
+			require.Contains(t, k.findings[0].Remedy, "start afresh")
+		}
+	}
 }
 
 func TestServerLimitsOf18(t *testing.T) {

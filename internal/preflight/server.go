@@ -51,7 +51,7 @@ func (c *check) slotLimits() {
 			"raise max_slot_wal_keep_size to several times slot.retain, or set it to -1 and watch the disk")
 	default:
 		c.warn("slot_wal_limit", "max_slot_wal_keep_size",
-			fmt.Sprintf("the server invalidates the slot when it holds more than %d MB, which a long broker outage can reach; the node must then be resynced", keep),
+			fmt.Sprintf("the server invalidates the slot when it holds more than %d MB, which a long broker outage can reach; the node must then start afresh", keep),
 			"set it to -1 and alert on disk space, or accept the limit")
 	}
 	name := c.server.IdleSlotTimeout()
@@ -64,7 +64,7 @@ func (c *check) slotLimits() {
 		return
 	}
 	c.warn("idle_slot_timeout", name,
-		fmt.Sprintf("the server invalidates the slot when the replicator is stopped for %s%s; the node must then be resynced", timeout.Value, timeout.Unit),
+		fmt.Sprintf("the server invalidates the slot when the replicator is stopped for %s%s; the node must then start afresh", timeout.Value, timeout.Unit),
 		"set "+name+" = 0, or keep it well above the longest stop of the replicator")
 }
 

@@ -25,14 +25,7 @@ func (r *Replicator) serveHTTP(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for HTTP (--http): %w", err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(r.Registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /livez", r.livez)
-	mux.HandleFunc("GET /readyz", r.readyz)
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, r.status()) })
-	mux.HandleFunc("GET /v1/conflicts", listing(r, admin.Conflicts))
-	mux.HandleFunc("GET /v1/parked", listing(r, admin.Parked))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
+	server := &http.Server{Handler: r.routes(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	r.log.Info("listening", "http", listener.Addr().String())
@@ -40,6 +33,17 @@ func (r *Replicator) serveHTTP(ctx context.Context) error {
 		return fmt.Errorf("serve HTTP: %w", err)
 	}
 	return context.Cause(ctx)
+}
+
+func (r *Replicator) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(r.Registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /livez", r.livez)
+	mux.HandleFunc("GET /readyz", r.readyz)
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, r.status()) })
+	mux.HandleFunc("GET /v1/conflicts", listing(r, admin.Conflicts))
+	mux.HandleFunc("GET /v1/parked", listing(r, admin.Parked))
+	return mux
 }
 
 func answer(w http.ResponseWriter, status int, body any) {
