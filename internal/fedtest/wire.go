@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
+
+	"github.com/pgfed/pgfed/internal/proctest"
 )
 
 // wire is the way from one node's replicator to another node's broker.
@@ -29,7 +33,8 @@ func newWires(t testing.TB, nodes map[string]*Node) wires {
 			if from == to {
 				continue
 			}
-			proxy := toxiproxy.NewProxy(server, from+"-"+to, "127.0.0.1:0", node.BrokerAddr)
+			address := net.JoinHostPort("127.0.0.1", strconv.Itoa(proctest.Port(t))) // free again after Cut
+			proxy := toxiproxy.NewProxy(server, from+"-"+to, address, node.BrokerAddr)
 			if err := proxy.Start(); err != nil {
 				t.Fatal(fmt.Errorf("start proxy %s to %s: %w", from, to, err))
 			}
