@@ -1,4 +1,4 @@
-# pgfed: one target per line in "make help".
+# "make help" lists the targets; what they need is installed by "make setup".
 
 GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -17,7 +17,7 @@ GOLANGCI  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-18s %s\n", $$1, $$2 }'
 
 .PHONY: setup
 setup: ## install what tests and demo need (Debian packages), quick when present
@@ -36,7 +36,7 @@ test: setup vet format ## everything that continuous integration runs
 	$(GO) test -race -p $(PARALLEL) -timeout $(TIMEOUT) $(PKG)
 
 .PHONY: check
-check: test ## the same as test
+check: test ## another name for test
 
 .PHONY: vet
 vet: ## go vet, with and without crash points

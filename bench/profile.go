@@ -55,7 +55,7 @@ func takeProfile(ctx context.Context, folder, bench string) (string, error) {
 	}
 	for _, view := range [][]string{
 		{"-flat", "-nodecount", "10"},
-		{"-cum", "-nodecount", "20", "-show", "pgfed/pgfed/|jackc/pg"}, // whose calls it is
+		{"-flat", "-nodecount", "12", "-show", "pgfed/pgfed/|jackc/pg"}, // whose calls it is
 	} {
 		args := append([]string{"tool", "pprof", "-top"}, append(view, program, file)...)
 		top := exec.CommandContext(ctx, "go", args...)
@@ -64,7 +64,12 @@ func takeProfile(ctx context.Context, folder, bench string) (string, error) {
 			return "", fmt.Errorf("read the profile: %w", err)
 		}
 		_, table, _ := strings.Cut(string(said), "Showing nodes") // before it are names of this machine
-		lines = append(lines, "", "Showing nodes"+strings.TrimRight(table, "\n"))
+		lines = append(lines, "")
+		for _, row := range strings.Split(strings.TrimRight("Showing nodes"+table, "\n"), "\n") {
+			if !strings.HasPrefix(strings.TrimSpace(row), "0 ") { // no time of its own
+				lines = append(lines, row)
+			}
+		}
 	}
 	return strings.TrimSpace(strings.Join(lines, "\n")), nil
 }

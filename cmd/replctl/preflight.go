@@ -118,5 +118,13 @@ func findingsTable(w io.Writer, findings preflight.Findings) {
 	if len(remedies) > 0 {
 		fmt.Fprintf(w, "\nWhat to do:\n%s\n", strings.Join(remedies, "\n"))
 	}
-	fmt.Fprintf(w, "\n%d errors, %d warnings\n", errors, warnings)
+	fmt.Fprintf(w, "\n%s, %s\n", counted(errors, "error"), counted(warnings, "warning"))
+}
+
+// counted gives "1 error", "2 errors".
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }

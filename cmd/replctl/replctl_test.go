@@ -345,6 +345,7 @@ func TestInitAndPreflight(t *testing.T) {
 	r := run("preflight")
 	require.Equal(t, 0, r.code, r.out+r.errs)
 	require.Contains(t, r.out, "not_installed")
+	require.Contains(t, r.out, "0 errors, 1 warning\n")
 
 	r = run("init", "--dry-run", "--role", "replicator")
 	require.Equal(t, 0, r.code, r.errs)
