@@ -39,6 +39,12 @@ type verb struct {
 // within is how long await and converge wait unless told otherwise.
 const within = 60 * time.Second
 
+// There is a heartbeat every second.
+const (
+	severalBeats = 2 * time.Second
+	hearing      = 6 * time.Second // a little more than a peer may be silent
+)
+
 // verbs is everything a story can say. ALL, NODES and NODE stand for "all",
 // node names and one node name; D is a duration such as 30s.
 var verbs map[string]verb
@@ -85,7 +91,7 @@ func init() {
 		"await":            {"NODE `SQL` = VALUE [within D]", (*play).doAwait},
 		"hold":             {"D NODE `SQL` = VALUE: it stays so for that long", (*play).doHold},
 		"expect-conflicts": {"NODE N [KIND]: that many on record [within D]", (*play).doConflicts},
-		"expect-halt":      {"NODE ORIGIN CODE [TEXT]: halted, and says so, within a minute", (*play).doHalt},
+		"expect-halt":      {"NODE ORIGIN CODE [TEXT]: halted, and says so, within a minute; the origin is still heard of", (*play).doHalt},
 		"expect-healthy":   {"[NODES]: within a minute", (*play).doHealthy},
 		"expect-reason":    {"NODE CODE: among the reasons of its ill health, within a minute", (*play).doReason},
 		"expect-running":   {"[NODES]: the replicator has not ended", (*play).doRunning},
@@ -528,6 +534,34 @@ func (p *play) doHalt() {
 			return fmt.Errorf("it is halted and calls itself healthy")
 		}
 		return nil
+	})
+	p.hears(node, origin)
+}
+
+// hears demands that a halt takes only changes away: heartbeats of the origin
+// still come, and it is not called unreachable.
+func (p *play) hears(node *Node, origin string) {
+	var since time.Time // last heartbeat when the halt was seen
+	p.until(hearing, func(ctx context.Context) error {
+		status, err := node.TryStatus(ctx)
+		if err != nil {
+			return err
+		}
+		for _, reason := range status.Node.Health.Reasons {
+			if reason.Code == "peer_unreachable" && reason.Origin == origin {
+				return fmt.Errorf("it is halted, and then: %s", reason.Message)
+			}
+		}
+		for _, peer := range status.Peers {
+			switch {
+			case peer.Name != origin:
+			case since.IsZero():
+				since = peer.Heard
+			case peer.Heard.Sub(since) >= severalBeats:
+				return nil
+			}
+		}
+		return fmt.Errorf("no heartbeats of %s are heard", origin)
 	})
 }
 

@@ -27,36 +27,49 @@ import (
 type inbound struct {
 	*life
 	origin string
-	link   *transport.Link
+	link   *transport.Link // of the present followLink
+
+	failures  int             // attempts since anything was applied
+	stoppedAt change.Position // where the last one ended
 
 	mu           sync.Mutex
 	subscription *transport.Subscription // nil between sessions
 }
 
+// errPaused: the attempt failed, and the pause after it is over.
+var errPaused = errors.New("already paused")
+
 // follow keeps one peer's pipeline going until the life ends. Whatever stops
 // it, it starts again from the checkpoint; a lasting reason is reported until
 // it is gone. Only the loss of the checkpoint to another applier ends the life.
 func (l *life) follow(ctx context.Context, origin string) error {
-	failures := 0
+	in := &inbound{life: l, origin: origin}
 	for {
-		before := l.frontier.Applied(origin)
-		err := l.followLink(ctx, origin)
-		if ctx.Err() != nil {
+		err := in.followLink(ctx)
+		switch {
+		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		}
-		if errors.Is(err, checkpoint.ErrFenced) {
+		case errors.Is(err, checkpoint.ErrFenced):
 			return fmt.Errorf("apply %s: %w", origin, err)
+		case errors.Is(err, errPaused):
+			continue
 		}
-		at := l.frontier.Applied(origin)
-		if at != before {
-			failures = 0
-		}
-		failures++
-		l.reportStop(origin, at, err)
-		if err := wait.Pause(ctx, backoff(failures)); err != nil {
+		if err := in.pause(ctx, err); err != nil {
 			return err
 		}
 	}
+}
+
+// pause reports why an attempt ended and waits before the next, longer while
+// nothing gets on.
+func (in *inbound) pause(ctx context.Context, err error) error {
+	at := in.frontier.Applied(in.origin)
+	if at != in.stoppedAt {
+		in.failures, in.stoppedAt = 0, at
+	}
+	in.failures++
+	in.reportStop(in.origin, at, err)
+	return wait.Pause(ctx, backoff(in.failures))
 }
 
 // reportStop writes to the board why a pipeline stopped, and logs it when that
@@ -89,24 +102,44 @@ func (l *life) reportStop(origin string, at change.Position, err error) {
 }
 
 // followLink holds one connection to the peer's broker and whatever needs it.
-func (l *life) followLink(ctx context.Context, origin string) error {
-	cfg := l.dialConfig("apply")
-	cfg.URL = l.urlOf(origin)
+func (in *inbound) followLink(ctx context.Context) error {
+	cfg := in.dialConfig("apply")
+	cfg.URL = in.urlOf(in.origin)
 	link, err := transport.Dial(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer link.Close()
-	in := &inbound{life: l, origin: origin, link: link}
-	stop, err := link.ListenBeats(l.Federation.Federation, origin, in.heard)
+	in.link = link
+	stop, err := link.ListenBeats(in.Federation.Federation, in.origin, in.heard)
 	if err != nil {
 		return err
 	}
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return in.apply(ctx) })
+	group.Go(func() error { return in.keepApplying(ctx) })
 	group.Go(func() error { return in.acknowledge(ctx) })
 	return group.Wait()
+}
+
+// keepApplying tries to apply as long as the link is good for it. Pauses are
+// spent with the link, which carries heartbeats and acknowledgements also while
+// nothing can be applied.
+func (in *inbound) keepApplying(ctx context.Context) error {
+	for {
+		err := in.apply(ctx)
+		if ctx.Err() != nil || errors.Is(err, checkpoint.ErrFenced) || in.link.Err() != nil {
+			return err
+		}
+		if err := in.pause(ctx, err); err != nil {
+			return err
+		}
+		// A halt of the applier is the database's. Anything else may have to do
+		// with what was reached at the address; it is looked up again.
+		if _, halted := errors.AsType[*applier.Halt](err); !halted {
+			return errPaused
+		}
+	}
 }
 
 // apply subscribes behind the checkpoint and applies until something stops it.
