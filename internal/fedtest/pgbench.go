@@ -70,7 +70,7 @@ func (n *Node) StartPgbench(clients, rate int) *Pgbench {
 			"take the distribution's version, or set PGFED_PG_BIN to a folder with pgbench: %v", n.DB.Major, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	b := &Pgbench{node: n, script: filepath.Join(n.f.Folder, n.Name+".pgbench"), clients: clients, rate: rate,
+	b := &Pgbench{node: n, script: filepath.Join(n.t.TempDir(), n.Name+".pgbench"), clients: clients, rate: rate,
 		cancel: cancel, done: make(chan struct{}), runs: map[int64]int64{}}
 	script := fmt.Sprintf(pgbenchScript, n.Name, accounts, runEntries, clientEntries)
 	if err := os.WriteFile(b.script, []byte(script), 0o644); err != nil {
