@@ -36,6 +36,9 @@ type Config struct {
 	// External puts all streams on one broker in a process of its own instead
 	// of one in every replicator.
 	External bool
+	// Secure is the scheme between nodes that know each other by keys and
+	// certificates: tls or wss. Empty: neither keys nor certificates.
+	Secure string
 	// Idle makes New return before init and before any replicator runs; Init
 	// and Node.Start do the rest.
 	Idle bool
@@ -49,9 +52,10 @@ type Federation struct {
 	File   string              // the federation file
 	Broker *brokertest.Process // nil unless External
 
-	t     testing.TB
-	nodes map[string]*Node
-	wires wires
+	t      testing.TB
+	nodes  map[string]*Node
+	wires  wires
+	papers *papers // nil unless Secure
 }
 
 // New runs a federation until the end of the test: databases with their
@@ -74,6 +78,9 @@ func New(t testing.TB, cfg Config) *Federation {
 	t.Cleanup(func() { f.wires.stop() }) // after the nodes, whose logs would tell of it
 	if cfg.External {
 		f.Broker = brokertest.Start(t, brokertest.Options{})
+	}
+	if cfg.Secure != "" {
+		f.papers = newPapers(t, folder, cfg.Nodes)
 	}
 	for _, name := range cfg.Nodes {
 		f.nodes[name] = f.newNode(name)
@@ -118,11 +125,15 @@ func (f *Federation) document() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "federation: test\nnodes:\n")
 	for i, node := range f.Nodes() {
-		url := "nats://" + node.BrokerAddr
+		url := f.scheme() + "://" + node.BrokerAddr
 		if f.Broker != nil { // every node has an address of its own, here a way to the one broker
-			url = f.wires.url(f.Config.Nodes[(i+1)%len(f.Config.Nodes)], node.Name)
+			url = f.url(f.Config.Nodes[(i+1)%len(f.Config.Nodes)], node.Name)
 		}
-		fmt.Fprintf(&b, "  %s: {url: %q}\n", node.Name, url)
+		key := ""
+		if f.papers != nil {
+			key = ", key: " + f.papers.public[node.Name]
+		}
+		fmt.Fprintf(&b, "  %s: {url: %q%s}\n", node.Name, url, key)
 	}
 	if f.Broker != nil {
 		fmt.Fprintf(&b, "broker: {mode: external, urls: [%q]}\n", f.Broker.URL())
@@ -143,6 +154,18 @@ func (f *Federation) document() string {
 	}
 	b.WriteString(f.Config.Extra)
 	return b.String()
+}
+
+func (f *Federation) scheme() string {
+	if f.Config.Secure != "" {
+		return f.Config.Secure
+	}
+	return "nats"
+}
+
+// url is where one node reaches another's broker.
+func (f *Federation) url(from, to string) string {
+	return f.scheme() + "://" + f.wires.address(from, to)
 }
 
 func indent(text string) string {

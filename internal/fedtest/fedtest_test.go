@@ -115,7 +115,7 @@ func TestWires(t *testing.T) {
 	f.wires = newWires(t, f.nodes)
 	t.Cleanup(f.wires.stop)
 	dial := func() net.Conn {
-		conn, err := net.Dial("tcp", f.wires.url("east", "west")[len("nats://"):])
+		conn, err := net.Dial("tcp", f.wires.address("east", "west"))
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = conn.Close() })
 		return conn

@@ -1,6 +1,8 @@
 package fedtest
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,4 +36,19 @@ func TestHaltedOriginIsStillHeard(t *testing.T) {
 
 	west.Exec(special)
 	west.awaitOne(t, "SELECT count(*) FROM special", east.One("SELECT count(*) FROM special"))
+}
+
+// Nodes that run different federation files say so, both of them.
+func TestRulesThatDifferAreTold(t *testing.T) {
+	f := New(t, oneTable(""))
+	east, west := f.Node("east"), f.Node("west")
+	east.Stop()
+	text, err := os.ReadFile(f.File)
+	require.NoError(t, err)
+	other := strings.Replace(string(text), "owner: east", "owner: west", 1)
+	require.NotEqual(t, string(text), other)
+	require.NoError(t, os.WriteFile(f.File, []byte(other), 0o644))
+	east.Start()
+	west.awaitReason(t, "rules_differ", "different federation file")
+	east.awaitReason(t, "rules_differ", "different federation file")
 }

@@ -61,12 +61,20 @@ func (n *Node) arguments(http, broker string) []string {
 	arguments := []string{
 		"--config", n.f.File, "--node", n.Name, "--postgres", n.DB.URLAs(Role), "--http", http, "--log-level", "debug",
 	}
-	if n.f.Broker == nil {
+	switch {
+	case n.f.Broker != nil:
+	case n.f.Config.Secure == "wss":
+		arguments = append(arguments, "--data-dir", n.DataDir, "--broker-listen", "127.0.0.1:0",
+			"--broker-websocket-listen", broker, "--broker-websocket-tls")
+	default:
 		arguments = append(arguments, "--data-dir", n.DataDir, "--broker-listen", broker)
+	}
+	if n.f.papers != nil {
+		arguments = append(arguments, n.f.papers.arguments(n.Name)...)
 	}
 	for _, peer := range n.f.Nodes() {
 		if peer != n {
-			arguments = append(arguments, "--peer-url", peer.Name+"="+n.f.wires.url(n.Name, peer.Name))
+			arguments = append(arguments, "--peer-url", peer.Name+"="+n.f.url(n.Name, peer.Name))
 		}
 	}
 	return arguments

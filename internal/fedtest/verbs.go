@@ -60,6 +60,7 @@ func init() {
 		"schema":   {"[NODES] <<END, or schema FILE", (*play).doSchema},
 		"bank":     {"a table of accounts and a history for every node, for load and burst", (*play).doBank},
 		"external": {"broker: one for all, in a process of its own", func(p *play) { p.words(1, 1); p.config.External = true }},
+		"secure":   {"tls|wss: nodes know each other by keys and certificates", (*play).doSecure},
 		"start":    {"the federation, or: start replicator|postgres ALL|NODES, or: start broker", (*play).doStart},
 		"init":     {"ALL|NODES: replctl init, again", (*play).doInit},
 		// What users do.
@@ -263,6 +264,13 @@ func (p *play) doStart() {
 		return
 	}
 	p.f = New(p.T, p.config)
+}
+
+func (p *play) doSecure() {
+	p.config.Secure = p.words(1, 1)[0]
+	if p.config.Secure != "tls" && p.config.Secure != "wss" {
+		p.fail("want secure %s", verbs["secure"].usage)
+	}
 }
 
 func (p *play) doInit() {

@@ -50,8 +50,8 @@ func (w wires) stop() {
 	}
 }
 
-// url is the address at which from reaches to.
-func (w wires) url(from, to string) string { return "nats://" + w[[2]string{from, to}].proxy.Listen }
+// address is where from reaches to.
+func (w wires) address(from, to string) string { return w[[2]string{from, to}].proxy.Listen }
 
 const (
 	silence = "silence" // nothing crosses, nobody is told
