@@ -78,6 +78,8 @@ func captureReason(err error) report.Reason {
 		{transport.ErrOrphanedTail, "orphaned_tail", "peers have changes that this database lost at its promotion or restore: compare the data and set the node up again"},
 		{transport.ErrForeignHistory, "foreign_stream", "another database has written this stream: check --postgres, and the broker's address"},
 		{transport.ErrForeignStream, "foreign_stream", "check the broker's address: one broker serves one node of one federation under this name"},
+		{transport.ErrCorrupt, "own_stream_corrupt", "the end of this node's own stream cannot be read, so it is not known where to go on: check the broker's disk; the slot holds the changes meanwhile"},
+		{transport.ErrFormat, "own_stream_format", "a newer pgfed has written the end of this node's own stream: run that version, or a newer one; the slot holds the changes meanwhile"},
 	} {
 		if errors.Is(err, lasting.err) {
 			return report.Reason{Code: lasting.code, Message: err.Error(), Remedy: lasting.remedy}
