@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nkeys"
+	"github.com/pgfed/pgfed/internal/brokertest"
 )
 
 // papers are what a federation needs to be let in nowhere but where it belongs:
@@ -33,29 +33,16 @@ func newPapers(t testing.TB, folder string, nodes []string) *papers {
 		t.Fatal(err)
 	}
 	for _, node := range nodes {
-		if err := p.writeKey(node); err != nil {
+		public, seed := brokertest.NewKey(t)
+		if err := os.WriteFile(p.file(node+".seed"), seed, 0o600); err != nil {
 			t.Fatal(err)
 		}
+		p.public[node] = public
 	}
 	return p
 }
 
 func (p *papers) file(name string) string { return filepath.Join(p.folder, name) }
-
-func (p *papers) writeKey(node string) error {
-	pair, err := nkeys.CreateUser()
-	if err != nil {
-		return fmt.Errorf("create nkey: %w", err)
-	}
-	seed, err := pair.Seed()
-	if err != nil {
-		return fmt.Errorf("read nkey seed: %w", err)
-	}
-	if p.public[node], err = pair.PublicKey(); err != nil {
-		return fmt.Errorf("read public nkey: %w", err)
-	}
-	return os.WriteFile(p.file(node+".seed"), seed, 0o600)
-}
 
 // writeCertificate signs a certificate by itself, for the address of all
 // brokers and their proxies.
