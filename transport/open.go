@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -18,6 +19,10 @@ import (
 type PublisherConfig struct {
 	Federation, Node string
 	History          change.History
+	// Ancestors are the histories that History descends from, oldest first: the
+	// stream may still tell one of them, when the server was promoted more than
+	// once before anything could be published. Nil: its parent alone.
+	Ancestors []change.History
 	// Published is a position that the stream durably held according to the
 	// database; 0 when there is none. It must be remembered there before the
 	// slot is confirmed, and cover every transaction that the slot then no
@@ -159,8 +164,8 @@ func (cfg *PublisherConfig) ensureStream(ctx context.Context, link *Link) (jetst
 // storage was lost.
 func (cfg *PublisherConfig) createStream(ctx context.Context, link *Link) (jetstream.Stream, error) {
 	who := identity{Federation: cfg.Federation, Node: cfg.Node, Format: formatInWriting, History: cfg.History}
-	if !cfg.History.Parent.IsZero() {
-		who.Ancestors = []ancestor{{ID: cfg.History.Parent, Fork: cfg.History.Fork}}
+	for _, child := range cfg.descent(change.ID{}) {
+		who.Ancestors = append(who.Ancestors, ancestor{ID: child.Parent, Fork: child.Fork})
 	}
 	base := cfg.History.Start
 	if cfg.Published > 0 {
@@ -244,14 +249,17 @@ func (cfg *PublisherConfig) resume(ctx context.Context, link *Link, stream jetst
 	}
 	changed := false
 	if who.History.ID != cfg.History.ID {
-		if cfg.History.Parent != who.History.ID {
+		descent := cfg.descent(who.History.ID)
+		if len(descent) == 0 {
 			return resumption{}, fmt.Errorf("stream %s tells history %s, the database lives history %s, child of %s: %w", name,
 				who.History.ID.Short(), cfg.History.ID.Short(), cfg.History.Parent.Short(), ErrForeignHistory)
 		}
-		if have > cfg.History.Fork {
-			return resumption{}, fmt.Errorf("stream %s: %w", name, &OrphanError{Tail: have, Fork: cfg.History.Fork})
+		for _, child := range descent {
+			if have > child.Fork {
+				return resumption{}, fmt.Errorf("stream %s: %w", name, &OrphanError{Tail: have, Fork: child.Fork})
+			}
+			who.descend(child)
 		}
-		who.descend(cfg.History)
 		changed = true
 	}
 	from := resumption{previous: have, start: have}
@@ -311,4 +319,26 @@ func (cfg *PublisherConfig) update(ctx context.Context, link *Link, stream jetst
 		return fmt.Errorf("update stream %s: %w", have.Name, err)
 	}
 	return nil
+}
+
+// descent lists the histories on the way from an ancestor, which is left out,
+// to the one that is lived, oldest first. Zero stands for the oldest ancestor
+// that is known. It is empty when there is no such way.
+func (cfg *PublisherConfig) descent(from change.ID) []change.History {
+	var way []change.History
+	for child := cfg.History; !child.Parent.IsZero(); {
+		way = append([]change.History{child}, way...)
+		if child.Parent == from {
+			return way
+		}
+		parent := slices.IndexFunc(cfg.Ancestors, func(h change.History) bool { return h.ID == child.Parent })
+		if parent < 0 || len(way) > len(cfg.Ancestors) {
+			break
+		}
+		child = cfg.Ancestors[parent]
+	}
+	if !from.IsZero() {
+		return nil
+	}
+	return way
 }

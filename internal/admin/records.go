@@ -99,6 +99,29 @@ func ReadHistory(ctx context.Context, q Querier) (History, error) {
 	return h, nil
 }
 
+// ReadAncestors reads every history but the newest, oldest first.
+func ReadAncestors(ctx context.Context, q Querier) ([]change.History, error) {
+	rows, err := q.Query(ctx, `SELECT id::text, coalesce(parent::text, ''), coalesce(fork, '0/0')::text FROM pgfed.history ORDER BY ordinal`)
+	if err != nil {
+		return nil, fmt.Errorf("read the histories: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (h change.History, err error) {
+		var id, parent, fork string
+		if err := row.Scan(&id, &parent, &fork); err != nil {
+			return h, err
+		}
+		var errs [3]error
+		h.ID, errs[0] = change.ParseID(id)
+		h.Parent, errs[1] = change.ParseID(parent)
+		h.Fork, errs[2] = change.ParseLSN(fork)
+		return h, errors.Join(errs[:]...)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the histories: %w", err)
+	}
+	return list[:max(len(list)-1, 0)], nil
+}
+
 // AddHistory records a new history, such as that of a promoted standby. A
 // history that is recorded already is left as it is.
 func AddHistory(ctx context.Context, q Querier, h change.History) error {

@@ -151,9 +151,13 @@ func (o *outbound) open(ctx context.Context) error {
 	if o.recorded, err = admin.ReadHistory(ctx, o.conn); err != nil {
 		return err
 	}
+	ancestors, err := admin.ReadAncestors(ctx, o.conn)
+	if err != nil {
+		return err
+	}
 	f := o.Federation
 	o.publisher, err = transport.OpenPublisher(ctx, o.link, transport.PublisherConfig{
-		Federation: f.Federation, Node: o.Node, History: o.recorded.History,
+		Federation: f.Federation, Node: o.Node, History: o.recorded.History, Ancestors: ancestors,
 		Published: o.recorded.Published, Slot: slot.Confirmed,
 		Rules: f.RulesVersion(), MaxBytes: int64(f.Stream.MaxBytes), Replicas: f.Broker.Replicas,
 		Compression: f.Stream.Compression, Vector: o.frontier.Begun,
