@@ -182,3 +182,45 @@ func TestStreamFollowsItsConfiguration(t *testing.T) {
 	require.ErrorContains(t, err, "rar")
 	require.True(t, strings.HasPrefix(config.Description, "changes of node east"))
 }
+
+// Promoted twice before it could publish: the stream descends through both.
+func TestTwoPromotionsAtOnce(t *testing.T) {
+	ctx := testContext(t)
+	s := startStore(t)
+	w := newWAL(14)
+	l := w.publish(t, s.link(), publisherConfig(t))
+	commitSome(w, 20)
+	l.awaitPublished(w.position())
+	l.stop()
+
+	first := change.History{ID: change.ID{77}, System: testHistory.System, Timeline: 2, Parent: testHistory.ID, Fork: w.position() + 5}
+	second := change.History{ID: change.ID{78}, System: testHistory.System, Timeline: 3, Parent: first.ID, Fork: w.position() + 9}
+	cfg := publisherConfig(t)
+	cfg.History = second
+	_, err := OpenPublisher(ctx, s.link(), cfg)
+	require.ErrorIs(t, err, ErrForeignHistory, "nothing says that it descends from the stream's")
+
+	cfg.Ancestors = []change.History{testHistory, first}
+	_, err = OpenPublisher(ctx, s.link(), cfg)
+	require.NoError(t, err)
+	for _, id := range []change.ID{testHistory.ID, first.ID} {
+		sub := subscriptionConfig(t)
+		sub.From = change.Position{History: id, LSN: w.position()}
+		reading, err := Subscribe(ctx, s.link(), sub)
+		require.NoError(t, err)
+		require.Equal(t, change.Position{History: second.ID, LSN: w.position()}, reading.From())
+		reading.Close()
+	}
+
+	// A fork before the stream's end orphans it, whichever of them it is.
+	first.Fork = w.written[10].end
+	cfg.Ancestors = []change.History{testHistory, first}
+	cfg.Federation += "x" // a stream of its own
+	other := cfg
+	other.History, other.Ancestors = testHistory, nil
+	again := w.publish(t, s.link(), other)
+	again.awaitPublished(w.position())
+	again.stop()
+	_, err = OpenPublisher(ctx, s.link(), cfg)
+	require.ErrorIs(t, err, ErrOrphanedTail)
+}
