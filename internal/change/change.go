@@ -77,7 +77,7 @@ type Change struct {
 
 	Truncated       []*Table // Truncate only: in the origin's order
 	Cascade         bool
-	RestartIdentity bool
+	RestartIdentity bool // the origin's sequences alone: appliers leave theirs
 
 	// Ordinal is the change's place in its source transaction, from 0. With
 	// origin and position it is a change's identity.

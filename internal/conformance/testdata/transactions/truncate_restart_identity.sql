@@ -1,18 +1,21 @@
--- TRUNCATE RESTART IDENTITY halts where the replicator's role does not own the sequence, and restarts it where it does.
--- expect: halt privilege
--- limit: TRUNCATE ... RESTART IDENTITY restarts the peers' own sequences too, so it needs a role that may do it there
+-- TRUNCATE RESTART IDENTITY empties the tables everywhere and restarts the sequences of its own node alone.
 
 CREATE TABLE t (id serial PRIMARY KEY, v text);
+CREATE TABLE i (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, t int REFERENCES t);
 --- setup west
-SELECT nextval('t_id_seq') FROM generate_series(1, 10);
+SELECT nextval('t_id_seq'), nextval('i_id_seq') FROM generate_series(1, 10);
 --- on east
 INSERT INTO t (v) VALUES ('a'), ('b');
+INSERT INTO i (t) VALUES (1), (2);
 --- settle
 --- on east
-TRUNCATE t RESTART IDENTITY;
+TRUNCATE t, i RESTART IDENTITY;
 INSERT INTO t (v) VALUES ('c');
---- repair
---- check west `SELECT v FROM t ORDER BY id` = a;b
---- on west only
-ALTER TABLE t OWNER TO pgfed_replicator;
---- check west `SELECT nextval('t_id_seq')` = 1
+BEGIN; TRUNCATE t RESTART IDENTITY CASCADE; INSERT INTO t (v) VALUES ('d'); INSERT INTO i (t) VALUES (1); COMMIT;
+--- check east,oracle `SELECT * FROM t` = 1|d
+--- check west `SELECT nextval('t_id_seq'), nextval('i_id_seq')` = 11|11
+--- on west
+TRUNCATE i RESTART IDENTITY;
+INSERT INTO i OVERRIDING SYSTEM VALUE VALUES (7, 1);
+--- check west `SELECT nextval('t_id_seq'), nextval('i_id_seq')` = 12|1
+--- check east `SELECT nextval('t_id_seq'), nextval('i_id_seq')` = 2|2
