@@ -156,6 +156,11 @@ func (a *Applier) exactChange(ctx context.Context, x *transaction, it *item, cou
 		return e.explain(err)
 	}
 	count.changes++
+	if it.plan.confirm != nil && it.Change.Op != change.Delete && !e.outcome.clash {
+		if err := e.confirm(ctx); err != nil {
+			return err
+		}
+	}
 	if it.plan.deferred != nil {
 		if err := x.noteDeferred(it, &img); err != nil {
 			return err
@@ -170,6 +175,20 @@ func (a *Applier) exactChange(ctx context.Context, x *transaction, it *item, cou
 	}
 	count.conflict(r.kind, r.resolution, 1)
 	return a.writeRecord(ctx, x, r)
+}
+
+// confirm halts where the row got another key than at its origin.
+func (e *encounter) confirm(ctx context.Context) error {
+	values, err := e.it.plan.confirm.bind(nil, e.img)
+	if err != nil {
+		return malformed(e.it.Change.Table, err)
+	}
+	tag, err := e.a.run(ctx, e.it.plan.confirm, values)
+	if err != nil || tag.RowsAffected() == 1 {
+		return err
+	}
+	return lasting(CodeNoKey, e.it.Change.Table.String(), "generate the key's columns by the same expression at every node; applying resumes by itself",
+		"a column of the key is generated, and by another expression here than at its origin: the row has another key")
 }
 
 // encounter is one change meeting this database's rows.

@@ -18,6 +18,7 @@ type plan struct {
 	source  *change.Table
 	target  *target
 	columns []int // for each column of source its place in target.columns; -1: generated here, never written
+	places  []int // the same, whether it is generated here or not
 
 	key      []match // finds the row by the origin's key; nil under full and for tables without identity
 	full     bool    // REPLICA IDENTITY FULL: the whole old row finds the row
@@ -30,6 +31,7 @@ type plan struct {
 	deferred []*targetIndex
 
 	insert   *statement
+	confirm  *statement            // where key holds a column that is generated here: finds the new row by what the origin's expression gave it
 	variants map[string]*statement // updates and deletes, by shape
 
 	// hold goes before the first change of a target transaction. It locks the
@@ -155,7 +157,7 @@ func buildPlan(t *change.Table, local *target) (*plan, error) {
 		return nil, lasting(CodeTableKind, t.String(), "make it an ordinary table, or a partition as at its origin",
 			"it is %s here and an ordinary table at its origin", kindName(local.kind))
 	}
-	p := &plan{source: t, target: local, columns: make([]int, len(t.Columns)), variants: make(map[string]*statement)}
+	p := &plan{source: t, target: local, columns: make([]int, len(t.Columns)), places: make([]int, len(t.Columns)), variants: make(map[string]*statement)}
 	var missing, lossy []string
 	for i, c := range t.Columns {
 		at := local.column(c.Name)
@@ -163,6 +165,7 @@ func buildPlan(t *change.Table, local *target) (*plan, error) {
 			missing = append(missing, c.Name)
 			continue
 		}
+		p.places[i] = at
 		if local.columns[at].generated {
 			at = -1
 		}
@@ -181,11 +184,12 @@ func buildPlan(t *change.Table, local *target) (*plan, error) {
 	}
 	p.full = t.Identity == change.IdentityFull
 	if p.full {
-		p.pk = p.bestIndex(func(int) bool { return true })
+		p.pk = p.bestIndex(func(source int) bool { return p.columns[source] >= 0 })
 	} else {
 		p.key = p.keyMatches()
 	}
 	p.insert = p.buildInsert()
+	p.confirm = p.buildConfirm()
 	p.buildHold()
 	for i := range local.indexes {
 		if local.indexes[i].deferred {
@@ -219,7 +223,7 @@ func (p *plan) bestIndex(allow func(source int) bool) []match {
 		}
 		var matches []match
 		for _, key := range x.keys {
-			at := slices.Index(p.columns, key.column)
+			at := slices.Index(p.places, key.column)
 			if at < 0 || !allow(at) {
 				matches = nil
 				break
@@ -235,10 +239,14 @@ func (p *plan) bestIndex(allow func(source int) bool) []match {
 }
 
 // keyMatches: an index here over the origin's key columns or some of them,
-// and the rest of them compared as text. Nil when there is none: then updates
-// and deletes halt.
+// and the rest of them compared as text. A column that is generated here is
+// left out if possible: its expression may be another one than at the origin.
+// Nil when there is no index: then updates and deletes halt.
 func (p *plan) keyMatches() []match {
-	matches := p.bestIndex(func(source int) bool { return p.source.Columns[source].Key })
+	matches := p.bestIndex(func(source int) bool { return p.source.Columns[source].Key && p.columns[source] >= 0 })
+	if matches == nil {
+		matches = p.bestIndex(func(source int) bool { return p.source.Columns[source].Key })
+	}
 	if matches == nil {
 		return nil
 	}

@@ -49,6 +49,7 @@ func (s *statements) expired() []string {
 // discard forgets every statement of a plan.
 func (s *statements) discard(p *plan) {
 	s.forget(p.insert)
+	s.forget(p.confirm)
 	s.forget(p.hold)
 	s.forget(p.stillGenerated)
 	for _, st := range p.variants {

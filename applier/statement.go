@@ -3,6 +3,7 @@ package applier
 import (
 	"container/list"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,7 +56,7 @@ func (b *builder) finish() *statement {
 // value writes a parameter of the column's own type.
 func (b *builder) value(old bool, source int) {
 	b.st.params = append(b.st.params, param{old, source})
-	b.st.oids = append(b.st.oids, b.plan.target.columns[b.plan.columns[source]].typeOID)
+	b.st.oids = append(b.st.oids, b.column(source).typeOID)
 	b.WriteString("$" + strconv.Itoa(len(b.st.params)))
 }
 
@@ -67,7 +68,7 @@ func (b *builder) text(old bool, source int) {
 }
 
 func (b *builder) column(source int) *targetColumn {
-	return &b.plan.target.columns[b.plan.columns[source]]
+	return &b.plan.target.columns[b.plan.places[source]]
 }
 
 // buildInsert names every column the origin sent: NULL stays NULL whatever the
@@ -160,6 +161,19 @@ func (p *plan) buildDelete(oldKind byte) *statement {
 	b := p.builder()
 	b.printf("DELETE FROM ONLY %s AS t", p.target.quoted)
 	b.where(oldKind)
+	return b.finish()
+}
+
+// buildConfirm looks for a written row by the key that the origin sent. It is
+// needed where part of that key is derived here: by another expression the row
+// got another key, and later changes would meet a wrong row or none.
+func (p *plan) buildConfirm() *statement {
+	if !slices.ContainsFunc(p.key, func(m match) bool { return p.target.columns[m.column].generated }) {
+		return nil
+	}
+	b := p.builder()
+	b.printf("SELECT 1 FROM ONLY %s AS t WHERE ", p.target.quoted)
+	b.matches(p.key, false)
 	return b.finish()
 }
 

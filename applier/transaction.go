@@ -226,6 +226,12 @@ func (a *Applier) queueAll(l *pipe, x *transaction, items []item, opening []*sta
 				l.hold(it.plan)
 			}
 			l.send(st, values, request{want: 1})
+			if it.plan.confirm != nil && it.Change.Op != change.Delete {
+				if a.scratch.values, err = it.plan.confirm.bind(a.scratch.values[:0], &a.scratch.image); err != nil {
+					return count, malformed(it.Change.Table, err)
+				}
+				l.send(it.plan.confirm, a.scratch.values, request{want: 1})
+			}
 		}
 		if l.full() {
 			if err := l.turn(); err != nil {

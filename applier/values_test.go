@@ -102,6 +102,28 @@ func TestGeneratedHereOnly(t *testing.T) {
 	require.Equal(t, []string{"1|6|7"}, b.rows(b.target, "SELECT * FROM t"))
 }
 
+// A key may be derived here, as long as it is the origin's.
+func TestKeyGeneratedHere(t *testing.T) {
+	b := newBench(t, "CREATE TABLE t (n int NOT NULL, id int PRIMARY KEY, v text); CREATE TABLE u (n int NOT NULL, id int, v text, PRIMARY KEY (n, id))",
+		`CREATE TABLE t (n int NOT NULL, id int GENERATED ALWAYS AS (n * 10) STORED PRIMARY KEY, v text);
+		CREATE TABLE u (n int PRIMARY KEY, id int GENERATED ALWAYS AS (n * 7) STORED UNIQUE, v text)`)
+	b.replicate("INSERT INTO t VALUES (1, 10, 'a'), (2, 20, 'b'), (3, 30, 'c')", "UPDATE t SET v = 'd' WHERE id = 20",
+		"UPDATE t SET n = 4, id = 40 WHERE id = 30", "DELETE FROM t WHERE id = 10")
+	b.equal("t")
+	b.replicate("INSERT INTO u VALUES (1, 10, 'a')", "UPDATE u SET v = 'b'")
+	require.Equal(t, []string{"1|7|b"}, b.rows(b.target, "SELECT * FROM u"), "found by the rest of its key")
+
+	for _, sql := range []string{"INSERT INTO t VALUES (7, 71, 'a')", "UPDATE t SET n = 8 WHERE id = 20"} {
+		list := b.exec(sql).capture()
+		halt := b.halts(b.run(list), CodeNoKey)
+		require.Contains(t, halt.Error(), "another expression")
+		b.on(b.target, "ALTER TABLE t ALTER id DROP EXPRESSION")
+		require.NoError(t, b.run(list))
+		b.on(b.target, "ALTER TABLE t DROP id; ALTER TABLE t ADD id int GENERATED ALWAYS AS (n * 10) STORED PRIMARY KEY")
+		b.open()
+	}
+}
+
 // PITFALLS D4, D5, D6: values cross as text that both ends read the same way.
 func TestValuesCrossAsText(t *testing.T) {
 	schema := `

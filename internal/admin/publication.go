@@ -8,7 +8,13 @@ import (
 	"github.com/pgfed/pgfed/internal/catalog"
 )
 
-const publicationOptions = "publish = 'insert, update, delete, truncate', publish_via_partition_root = false"
+func (p *planner) publicationOptions() string {
+	options := "publish = 'insert, update, delete, truncate', publish_via_partition_root = false"
+	if p.server.SendsGenerated() {
+		options += ", publish_generated_columns = stored"
+	}
+	return options
+}
 
 // publication makes the publication hold exactly the tables that the file
 // selects.
@@ -77,7 +83,7 @@ func (p *planner) create(name string, join []*catalog.Table) {
 	}
 	p.add(Step{
 		Title:      "The publication: which tables are captured; a partitioned table brings its later partitions along",
-		Statements: []string{statement + " WITH (" + publicationOptions + ")"},
+		Statements: []string{statement + " WITH (" + p.publicationOptions() + ")"},
 	})
 }
 
@@ -96,8 +102,8 @@ func (p *planner) alter(name string, have catalog.Publication, join, leave []*ca
 	if len(leave) > 0 {
 		statements = append(statements, "ALTER PUBLICATION "+identifier(name)+" DROP TABLE "+tableList(leave))
 	}
-	if have.ViaRoot || !have.Insert || !have.Update || !have.Delete || !have.Truncate {
-		statements = append(statements, "ALTER PUBLICATION "+identifier(name)+" SET ("+publicationOptions+")")
+	if have.ViaRoot || !have.Insert || !have.Update || !have.Delete || !have.Truncate || p.server.SendsGenerated() && !have.Generated {
+		statements = append(statements, "ALTER PUBLICATION "+identifier(name)+" SET ("+p.publicationOptions()+")")
 	}
 	if len(statements) == 0 {
 		return

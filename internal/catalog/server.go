@@ -20,22 +20,27 @@ type Publication struct {
 	Update    bool
 	Delete    bool
 	Truncate  bool
-	Schemas   int // FOR TABLES IN SCHEMA (15)
-	Filtered  int // tables with a row filter or a column list (15)
+	Generated bool // stored generated columns are sent (18)
+	Schemas   int  // FOR TABLES IN SCHEMA (15)
+	Filtered  int  // tables with a row filter or a column list (15)
 }
 
 // ReadPublication reads a publication's properties.
 func ReadPublication(ctx context.Context, q Querier, s Server, name string) (Publication, error) {
-	// Before 15 a publication could neither name schemas nor filter.
-	schemas, filtered := "0", "0"
+	// Before 15 a publication could neither name schemas nor filter, before 18
+	// not send generated columns.
+	schemas, filtered, generated := "0", "0", "false"
 	if s.Major >= 15 {
 		schemas = "(SELECT count(*)::int FROM pg_publication_namespace n WHERE n.pnpubid = p.oid)"
 		filtered = "(SELECT count(*)::int FROM pg_publication_rel r WHERE r.prpubid = p.oid AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL))"
 	}
+	if s.SendsGenerated() {
+		generated = "pubgencols = 's'"
+	}
 	var p Publication
-	err := q.QueryRow(ctx, "SELECT puballtables, pubviaroot, pubinsert, pubupdate, pubdelete, pubtruncate, "+schemas+", "+filtered+
+	err := q.QueryRow(ctx, "SELECT puballtables, pubviaroot, pubinsert, pubupdate, pubdelete, pubtruncate, "+schemas+", "+filtered+", "+generated+
 		" FROM pg_publication p WHERE pubname = $1", name).
-		Scan(&p.AllTables, &p.ViaRoot, &p.Insert, &p.Update, &p.Delete, &p.Truncate, &p.Schemas, &p.Filtered)
+		Scan(&p.AllTables, &p.ViaRoot, &p.Insert, &p.Update, &p.Delete, &p.Truncate, &p.Schemas, &p.Filtered, &p.Generated)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return p, nil
 	}

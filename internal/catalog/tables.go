@@ -33,7 +33,8 @@ type Table struct {
 	PrimaryKey         []string
 	DeferrableKey      bool // the primary key is deferrable, so it is no identity
 	Columns            []string
-	GeneratedColumns   []string // GENERATED ALWAYS AS (...): never sent, each node derives them
+	StoredColumns      []string // GENERATED ALWAYS AS (...) STORED: sent where Server.SendsGenerated, and never written where they are generated
+	VirtualColumns     []string // GENERATED ALWAYS AS (...) VIRTUAL (18): never sent
 	SequenceColumns    []string // filled by a sequence of this server
 	DefaultSequences   []string // quoted names of the sequences that column defaults draw from
 	RowSecurity        bool
@@ -79,7 +80,9 @@ SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relpersistence::text, pg_
        ARRAY(SELECT a.attname::text FROM pg_attribute a
               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
        ARRAY(SELECT a.attname::text FROM pg_attribute a
-              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> '' ORDER BY a.attnum),
+              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = 's' ORDER BY a.attnum),
+       ARRAY(SELECT a.attname::text FROM pg_attribute a
+              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = 'v' ORDER BY a.attnum),
        ARRAY(SELECT a.attname::text FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                 AND (a.attidentity <> '' OR a.attgenerated = '' AND pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%') ORDER BY a.attnum),
@@ -130,7 +133,7 @@ func ReadTables(ctx context.Context, q Querier, f *config.Federation) (*Tables, 
 		var kind, persistence, identity string
 		var index []string
 		if err := rows.Scan(&t.OID, &t.Schema, &t.Name, &kind, &persistence, &t.Owner, &t.Parent, &identity, &t.RowSecurity,
-			&t.ForcedRowSecurity, &t.EstimatedRows, &t.Columns, &t.GeneratedColumns, &t.SequenceColumns, &t.DefaultSequences, &t.PrimaryKey, &t.DeferrableKey, &index,
+			&t.ForcedRowSecurity, &t.EstimatedRows, &t.Columns, &t.StoredColumns, &t.VirtualColumns, &t.SequenceColumns, &t.DefaultSequences, &t.PrimaryKey, &t.DeferrableKey, &index,
 			&t.ReferencedBy, &t.References, &t.CascadesTo, &t.EnabledAlwaysCount); err != nil {
 			return nil, fmt.Errorf("read the tables: %w", err)
 		}

@@ -49,6 +49,12 @@ func (s Server) OriginCapacity() string {
 	return "max_replication_slots"
 }
 
+// SendsGenerated reports whether a publication can say that stored generated
+// columns are sent (18). A server that can refuses UPDATE and DELETE of a table
+// whose replica identity holds a generated column that is not sent; earlier ones
+// leave such columns out of the identity. Virtual ones are never sent.
+func (s Server) SendsGenerated() bool { return s.Major >= 18 }
+
 // IdleSlotTimeout names the setting that invalidates idle slots; empty before
 // 18, where there is none.
 func (s Server) IdleSlotTimeout() string {

@@ -24,7 +24,9 @@ type Case struct {
 	File        string
 	Promise     string
 	MinVersion  int
-	MaxVersion  int // 0: none
+	MaxVersion  int            // 0: none
+	MinAt       map[string]int // by node
+	MaxAt       map[string]int
 	Alone       string
 	Slow        string
 	Expect      Expectation
@@ -107,6 +109,7 @@ func Parse(file, text string) (*Case, error) {
 	c := &Case{
 		File: file, Group: filepath.Base(filepath.Dir(file)), Name: strings.TrimSuffix(filepath.Base(file), ".sql"),
 		Expect: Expectation{Kind: Equal}, Encoding: map[string]string{}, Server: map[string]string{},
+		MinAt: map[string]int{}, MaxAt: map[string]int{},
 	}
 	p := &parser{c: c}
 	lines := bufio.NewScanner(strings.NewReader(text))
@@ -176,13 +179,9 @@ func (p *parser) header(line string) error {
 	name, rest, _ := strings.Cut(value, "=")
 	switch key {
 	case "min_version":
-		var err error
-		p.c.MinVersion, err = strconv.Atoi(value)
-		return err
+		return version(value, &p.c.MinVersion, p.c.MinAt)
 	case "max_version":
-		var err error
-		p.c.MaxVersion, err = strconv.Atoi(value)
-		return err
+		return version(value, &p.c.MaxVersion, p.c.MaxAt)
 	case "alone":
 		p.c.Alone = value
 	case "slow":
@@ -209,6 +208,51 @@ func (p *parser) header(line string) error {
 		return fmt.Errorf("unknown key %q", key)
 	}
 	return nil
+}
+
+// version reads a version of all servers, or NODE=VERSION.
+func version(text string, all *int, at map[string]int) error {
+	node, number, one := strings.Cut(text, "=")
+	if !one {
+		number = text
+	}
+	major, err := strconv.Atoi(number)
+	switch {
+	case err != nil:
+		return fmt.Errorf("read version: %w", err)
+	case !one:
+		*all = major
+	case !slices.Contains(Nodes, node):
+		return fmt.Errorf("unknown node %q", node)
+	default:
+		at[node] = major
+	}
+	return nil
+}
+
+// Unfit says why a case does not apply to nodes of these versions, which are
+// the default's where they are 0; "" if it does.
+func (c *Case) Unfit(majors Majors, byDefault int) string {
+	oldest, newest := majors.Oldest(), majors.Newest()
+	if oldest == 0 {
+		oldest, newest = byDefault, max(newest, byDefault)
+	}
+	switch {
+	case c.MinVersion > oldest:
+		return "needs Postgres " + strconv.Itoa(c.MinVersion)
+	case c.MaxVersion > 0 && newest > c.MaxVersion:
+		return "ended with Postgres " + strconv.Itoa(c.MaxVersion)
+	}
+	for i, node := range Nodes {
+		major := majors[i%len(majors)]
+		if major == 0 {
+			major = byDefault
+		}
+		if most := c.MaxAt[node]; major < c.MinAt[node] || most > 0 && major > most {
+			return "needs another version at " + node
+		}
+	}
+	return ""
 }
 
 func (p *parser) begin(s Step) {

@@ -36,6 +36,7 @@ func TestParse(t *testing.T) {
 
 	for text, mistake := range map[string]string{
 		"SELECT 1;":                            "promise",
+		"-- p\n-- min_version: x=15\n":         "unknown node",
 		"-- p\n-- what: 1\n":                   "unknown key",
 		"-- p\n--- at east\n":                  "unknown section",
 		"-- p\n--- on north\n":                 "unknown node",
@@ -49,6 +50,31 @@ func TestParse(t *testing.T) {
 	} {
 		_, err := Parse("values/x.sql", text)
 		require.ErrorContains(t, err, mistake, text)
+	}
+}
+
+func TestUnfit(t *testing.T) {
+	for _, c := range []struct {
+		header string
+		majors Majors
+		fits   bool
+	}{
+		{"min_version: 15", Majors{0}, true},
+		{"min_version: 15", Majors{14, 18}, false},
+		{"max_version: 17", Majors{14, 18}, false},
+		{"max_version: 15", Majors{0}, true},
+		{"min_version: east=18", Majors{18}, true},
+		{"min_version: east=18", Majors{18, 15}, true},
+		{"min_version: east=18", Majors{14, 18}, false},
+		{"min_version: west=18", Majors{14, 18}, true},
+		{"min_version: west=16", Majors{0}, false},
+		{"max_version: west=17", Majors{18, 15}, true},
+		{"max_version: west=17", Majors{0}, true},
+		{"max_version: west=17", Majors{18}, false},
+	} {
+		parsed, err := Parse("values/x.sql", "-- p\n-- "+c.header+"\nSELECT 1;")
+		require.NoError(t, err)
+		require.Equal(t, c.fits, parsed.Unfit(c.majors, 15) == "", "%s on %v", c.header, c.majors)
 	}
 }
 

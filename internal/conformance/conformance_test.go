@@ -72,15 +72,12 @@ func parseMajors(t *testing.T, version string) Majors {
 
 func runVersion(t *testing.T, majors Majors, cases []*Case, small bool) []Verdict {
 	judge := pgtest.Start(t, pgtest.Name("oracle"), pgtest.Major(majors.Oldest()), pgtest.Setting("max_prepared_transactions", "20"))
-	oldest := judge.Major
 	var together, alone []*Case
 	var verdicts []Verdict
 	for _, c := range cases {
-		switch {
-		case c.MinVersion > oldest:
-			verdicts = append(verdicts, Verdict{Case: c, Skip: "needs Postgres " + strconv.Itoa(c.MinVersion)})
-		case c.MaxVersion > 0 && max(oldest, majors.Newest()) > c.MaxVersion:
-			verdicts = append(verdicts, Verdict{Case: c, Skip: "ended with Postgres " + strconv.Itoa(c.MaxVersion)})
+		switch unfit := c.Unfit(majors, judge.Major); {
+		case unfit != "":
+			verdicts = append(verdicts, Verdict{Case: c, Skip: unfit})
 		case small && (c.Slow != "" || c.Alone != ""):
 			verdicts = append(verdicts, Verdict{Case: c, Skip: LeftOut})
 		case c.Alone != "":

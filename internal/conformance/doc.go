@@ -11,8 +11,8 @@
 // A file begins with comments. Their first paragraph is the promise; lines
 // "-- key: value" are settings of the case:
 //
-//	min_version   15: the oldest Postgres that can run it
-//	max_version   17: the newest that behaves so
+//	min_version   15: the oldest Postgres that can run it; east=15: that node's
+//	max_version   17: the newest that behaves so; west=17: that node's
 //	alone         why the case needs a federation of its own
 //	slow          why it is left out of the CI-sized run
 //	expect        equal (the default), halt CODE, refused-at-init TEXT or

@@ -29,8 +29,8 @@ func (c *check) publication(ctx context.Context) error {
 		c.fail("publication_foreign", name, "the publication is for all tables or whole schemas, not the file's tables", "drop it and run replctl init")
 	case have.Filtered > 0:
 		c.fail("publication_filtered", name, "the publication has row filters or column lists: peers would get parts of rows or tables", "remove them with ALTER PUBLICATION")
-	case have.ViaRoot || !have.Insert || !have.Update || !have.Delete || !have.Truncate:
-		c.fail("publication_options", name, "the publication leaves operations out or hides partitions", "replctl init")
+	case have.ViaRoot || !have.Insert || !have.Update || !have.Delete || !have.Truncate || c.server.SendsGenerated() && !have.Generated:
+		c.fail("publication_options", name, "the publication leaves operations or stored generated columns out, or hides partitions", "replctl init")
 	default:
 		c.ok("publication", name, "publishes every operation")
 	}
@@ -135,15 +135,17 @@ func (c *check) table(t *catalog.Table) {
 	}
 }
 
-// generatedIdentity: generated columns are not sent, so they identify nothing.
-// Until 17 FULL leaves them out; from 18 on the server refuses UPDATE and
-// DELETE of such a table once it is published.
+// generatedIdentity: a generated column that is not sent identifies nothing.
+// From 18 on stored ones are sent, and the server refuses UPDATE and DELETE of a
+// published table with a virtual one under FULL. Earlier servers send none, and
+// FULL leaves them out.
 func (c *check) generatedIdentity(t *catalog.Table) {
 	for _, column := range t.IdentityColumns {
-		if !slices.Contains(t.GeneratedColumns, column) || t.Identity == change.IdentityFull && c.server.Major < 18 {
+		stored, virtual := slices.Contains(t.StoredColumns, column), slices.Contains(t.VirtualColumns, column)
+		if !virtual && (!stored || c.server.SendsGenerated() || t.Identity == change.IdentityFull) {
 			continue
 		}
-		c.fail("generated_identity", t.String(), "column "+column+" of the replica identity is generated, and servers do not send generated columns: UPDATE and DELETE are refused, or find no row at the peers",
+		c.fail("generated_identity", t.String(), "column "+column+" of the replica identity is generated, and this server does not send it: UPDATE and DELETE are refused, or find no row at the peers",
 			"ALTER TABLE "+t.Quoted()+" REPLICA IDENTITY USING INDEX, with a unique index over ordinary columns, or exclude it")
 	}
 }

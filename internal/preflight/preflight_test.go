@@ -119,6 +119,29 @@ func TestTables(t *testing.T) {
 	}
 }
 
+// TestGeneratedFrom18: servers that send stored generated columns.
+func TestGeneratedFrom18(t *testing.T) {
+	for _, major := range pgtest.Majors() {
+		if major < 18 {
+			continue
+		}
+		server := pgtest.Start(t, pgtest.Major(major))
+		conn := pgtest.Connect(t, server.Database(t))
+		f := federation(t)
+		pgtest.Exec(t, conn, `CREATE TABLE t (n int NOT NULL, id int GENERATED ALWAYS AS (n + 1) STORED PRIMARY KEY);
+			CREATE TABLE u (n int, twice int GENERATED ALWAYS AS (n + n) STORED); ALTER TABLE u REPLICA IDENTITY FULL;
+			CREATE TABLE v (n int, twice int GENERATED ALWAYS AS (n + n) VIRTUAL); ALTER TABLE v REPLICA IDENTITY FULL;
+			CREATE TABLE w (n int PRIMARY KEY, twice int GENERATED ALWAYS AS (n + n) VIRTUAL)`)
+		install(t, conn, f)
+		o := Options{Federation: f, Node: "east"}
+		require.Equal(t, []string{"error generated_identity public.v"}, wrong(look(t, conn, o)))
+		pgtest.Exec(t, conn, "DROP TABLE v; ALTER PUBLICATION pgfed_demo SET (publish_generated_columns = none)") // as after pg_upgrade
+		require.Equal(t, []string{"error publication_options pgfed_demo"}, wrong(look(t, conn, o)))
+		install(t, conn, f)
+		require.Empty(t, wrong(look(t, conn, o)))
+	}
+}
+
 func TestObjects(t *testing.T) {
 	server := pgtest.Start(t)
 	conn := pgtest.Connect(t, server.Database(t))

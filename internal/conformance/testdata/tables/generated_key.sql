@@ -1,8 +1,8 @@
--- A replica identity on a generated column, which the server does not send, is reported.
--- max_version: 17
+-- A replica identity on a generated column, which a server before 18 does not send, is reported.
+-- max_version: east=17
 -- alone: nothing ends the halt but another identity
 -- expect: halt no_key
--- limit: a replica identity must not contain a generated column; preflight names the table
+-- limit: before Postgres 18 a replica identity must not contain a generated column; preflight names the table
 
 CREATE TABLE t (n int NOT NULL, id int GENERATED ALWAYS AS (n * 10) STORED PRIMARY KEY, v text);
 --- on east
