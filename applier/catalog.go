@@ -43,6 +43,7 @@ type targetIndex struct {
 	name      string
 	primary   bool
 	exclusion bool
+	unique    bool // false for an exclusion constraint; both: a key WITHOUT OVERLAPS (18)
 	deferred  bool // DEFERRABLE: replica sessions do not enforce it
 	predicate string
 	nullsSame bool // NULLS NOT DISTINCT
@@ -52,17 +53,19 @@ type targetIndex struct {
 type targetIndexKey struct {
 	column     int    // in target.columns, -1 for an expression
 	expression string // a quoted column name or an expression over the table's columns
-	operator   string // equality, or the exclusion operator: OPERATOR(schema.name)
+	operator   string // what no two rows may answer: equality, or the exclusion operator: OPERATOR(schema.name)
+	equality   string // "" where an exclusion constraint has another operator
 	collation  string // COLLATE clause where the index differs from the column, else ""
 }
 
-// identifies reports whether the index tells rows apart by columns alone.
+// identifies reports whether the index tells rows apart by columns alone. Two
+// rows with one key WITHOUT OVERLAPS would overlap: its ranges are not empty.
 func (x *targetIndex) identifies(columns []targetColumn) bool {
-	if x.exclusion || x.predicate != "" || x.deferred {
+	if !x.unique || x.predicate != "" || x.deferred {
 		return false
 	}
 	for _, key := range x.keys {
-		if key.column < 0 || key.operator == "" || !columns[key.column].notNull && !x.nullsSame {
+		if key.column < 0 || key.equality == "" || !columns[key.column].notNull && !x.nullsSame {
 			return false
 		}
 	}
@@ -136,8 +139,10 @@ func (t *target) readColumns(ctx context.Context, conn *pgx.Conn) error {
 // indexKeys is one row per key column of every unique index and exclusion
 // constraint. The equality operator is that of the index's operator family, by
 // its qualified name: with an empty search_path a bare = would miss the
-// operators of extension types. indnullsnotdistinct exists from 15 on.
-const indexKeys = `SELECT i.indexrelid, ic.relname::text, i.indisprimary, i.indisexclusion OR x.conexclop IS NOT NULL,
+// operators of extension types. The last column of a key WITHOUT OVERLAPS is a
+// range or multirange, whose equality is in pg_catalog, while the constraint has
+// &&. indnullsnotdistinct exists from 15 on.
+const indexKeys = `SELECT i.indexrelid, ic.relname::text, i.indisprimary, i.indisexclusion OR x.conexclop IS NOT NULL, i.indisunique,
 		NOT i.indimmediate,
 		coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), ''),
 		coalesce((pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct')::bool, false),
@@ -146,6 +151,7 @@ const indexKeys = `SELECT i.indexrelid, ic.relname::text, i.indisprimary, i.indi
 		coalesce((SELECT pg_catalog.format('OPERATOR(%I.%s)', n.nspname, o.oprname)
 			FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
 			WHERE o.oid = coalesce(x.conexclop[k.n], eq.amopopr)), ''),
+		i.indisunique AND x.conexclop IS NOT NULL AND k.n = i.indnkeyatts,
 		coalesce((SELECT pg_catalog.format('COLLATE %I.%I', n.nspname, l.collname)
 			FROM pg_catalog.pg_collation l JOIN pg_catalog.pg_namespace n ON n.oid = l.collnamespace
 			LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.n - 1]
@@ -173,13 +179,21 @@ func (t *target) readIndexes(ctx context.Context, conn *pgx.Conn) error {
 	var x targetIndex
 	var key targetIndexKey
 	var number int32
+	var period bool
 	fields := []any{
-		&x.oid, &x.name, &x.primary, &x.exclusion, &x.deferred, &x.predicate, &x.nullsSame,
-		&number, &key.expression, &key.operator, &key.collation,
+		&x.oid, &x.name, &x.primary, &x.exclusion, &x.unique, &x.deferred, &x.predicate, &x.nullsSame,
+		&number, &key.expression, &key.operator, &period, &key.collation,
 	}
 	_, err = pgx.ForEachRow(rows, fields, func() error {
 		if last := len(t.indexes) - 1; last < 0 || t.indexes[last].oid != x.oid {
 			t.indexes = append(t.indexes, x)
+		}
+		key.equality = ""
+		switch {
+		case period:
+			key.equality = "OPERATOR(pg_catalog.=)"
+		case x.unique:
+			key.equality = key.operator
 		}
 		key.column = -1
 		if at, found := numbers[number]; found {

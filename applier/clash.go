@@ -225,7 +225,7 @@ func (x *targetIndex) comparable() bool {
 // writeBlocker writes the query for one index: its keys of the new row beside
 // those of the table, both within the index's predicate.
 func (p *plan) writeBlocker(b *strings.Builder, x *targetIndex, own string) {
-	fmt.Fprintf(b, "SELECT t.ctid, %t FROM ONLY %s AS t, (SELECT ", x.oid == p.keyIndex, p.target.quoted)
+	fmt.Fprintf(b, "SELECT t.ctid, %s FROM ONLY %s AS t, (SELECT ", p.hasNewKey(x), p.target.quoted)
 	for i, key := range x.keys {
 		if i > 0 {
 			b.WriteString(", ")
@@ -253,6 +253,21 @@ func (p *plan) writeBlocker(b *strings.Builder, x *targetIndex, own string) {
 	if own != "" {
 		fmt.Fprintf(b, " AND t.ctid <> '%s'", own)
 	}
+}
+
+// hasNewKey is the condition that a row in the way has the very key of the new
+// one: under a key WITHOUT OVERLAPS others are in the way too.
+func (p *plan) hasNewKey(x *targetIndex) string {
+	if x.oid != p.keyIndex {
+		return "false"
+	}
+	same := []string{"true"}
+	for i, key := range x.keys {
+		if key.equality != key.operator {
+			same = append(same, fmt.Sprintf("(%s) %s n.pgfed_k%d", key.expression, key.equality, i))
+		}
+	}
+	return strings.Join(same, " AND ")
 }
 
 // sameKey returns the row that has the new row's key, nil if none.

@@ -228,7 +228,7 @@ func (p *plan) bestIndex(allow func(source int) bool) []match {
 				matches = nil
 				break
 			}
-			matches = append(matches, match{source: at, column: key.column, operator: key.operator, collation: key.collation})
+			matches = append(matches, match{source: at, column: key.column, operator: key.equality, collation: key.collation})
 		}
 		if matches != nil {
 			p.keyIndex = x.oid
