@@ -44,6 +44,9 @@ type Config struct {
 
 	OnError  string // Stop or Park; "" is Stop
 	Included func(schema, table string) bool
+	// Local says which columns are this node's own: never written or compared,
+	// whatever the origin sends, and left out of records. Nil: none.
+	Local func(schema, table, column string) bool
 
 	// Memory is shared by successive Appliers of one origin. Nil makes one
 	// that lives as long as this Applier.

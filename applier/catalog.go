@@ -32,6 +32,7 @@ type targetColumn struct {
 	typeMod    int32
 	notNull    bool
 	generated  bool   // stored or virtual: never written
+	local      bool   // this node's own: never written, compared or recorded
 	expression string // of a generated column
 	always     bool   // GENERATED ALWAYS AS IDENTITY: insert only, never updated
 }
@@ -229,6 +230,13 @@ func (t *target) column(name string) int {
 		}
 	}
 	return -1
+}
+
+// isLocal reports whether a column of the origin's is this node's own here, or
+// is not here at all.
+func (t *target) isLocal(name string) bool {
+	at := t.column(name)
+	return at < 0 || t.columns[at].local
 }
 
 // readFamily finds a partition's root, and its primary key without the columns

@@ -44,16 +44,19 @@ func (e *encounter) lockRows(ctx context.Context, q once) ([]localRow, error) {
 	rows := make([]localRow, 0, len(result.Rows))
 	for _, fields := range result.Rows {
 		row := localRow{ctid: string(fields[0])}
-		names := make([]string, 0, len(p.target.columns))
+		var names []string
+		var shown []change.Value
 		for i, field := range fields[1:] {
 			v := change.Value{Kind: change.Text, Bytes: field}
 			if field == nil {
 				v.Kind = change.Null
 			}
 			row.values = append(row.values, v)
-			names = append(names, p.target.columns[i].name)
+			if !p.target.columns[i].local {
+				names, shown = append(names, p.target.columns[i].name), append(shown, v)
+			}
 		}
-		row.json = appendRow(nil, names, row.values)
+		row.json = appendRow(nil, names, shown)
 		rows = append(rows, row)
 	}
 	return rows, nil

@@ -16,7 +16,7 @@ func (p *plan) buildHold() {
 	for i, at := range p.columns {
 		if at >= 0 {
 			columns = append(columns, "t."+p.target.columns[at].quoted)
-		} else {
+		} else if !p.target.isLocal(p.source.Columns[i].Name) {
 			generated = append(generated, literal(p.source.Columns[i].Name))
 		}
 	}

@@ -17,7 +17,7 @@ import (
 type plan struct {
 	source  *change.Table
 	target  *target
-	columns []int // for each column of source its place in target.columns; -1: generated here, never written
+	columns []int // for each column of source its place in target.columns; -1: generated here or local, never written
 	places  []int // the same, whether it is generated here or not
 
 	key      []match // finds the row by the origin's key; nil under full and for tables without identity
@@ -118,7 +118,7 @@ func (a *Applier) replan(ctx context.Context, t *change.Table) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := buildPlan(t, local)
+	p, err := buildPlan(t, local, func(column string) bool { return a.Local != nil && a.Local(t.Schema, t.Name, column) })
 	if err != nil {
 		return nil, err
 	}
@@ -151,15 +151,22 @@ func (a *Applier) learnFamily(ctx context.Context, t *change.Table) error {
 }
 
 // buildPlan matches the origin's columns with ours by name and chooses how
-// rows are found.
-func buildPlan(t *change.Table, local *target) (*plan, error) {
+// rows are found. ours are columns that stay as they are here.
+func buildPlan(t *change.Table, local *target, ours func(column string) bool) (*plan, error) {
 	if local.kind != 'r' {
 		return nil, lasting(CodeTableKind, t.String(), "make it an ordinary table, or a partition as at its origin",
 			"it is %s here and an ordinary table at its origin", kindName(local.kind))
 	}
 	p := &plan{source: t, target: local, columns: make([]int, len(t.Columns)), places: make([]int, len(t.Columns)), variants: make(map[string]*statement)}
+	for i := range local.columns {
+		local.columns[i].local = ours(local.columns[i].name)
+	}
 	var missing, lossy []string
 	for i, c := range t.Columns {
+		if ours(c.Name) { // from an origin with another file
+			p.columns[i], p.places[i] = -1, -1
+			continue
+		}
 		at := local.column(c.Name)
 		if at < 0 {
 			missing = append(missing, c.Name)

@@ -22,6 +22,43 @@ func CheckPattern(pattern string) error {
 	return err
 }
 
+// MatchColumn reports whether the pattern "schema.table.column" selects the
+// column, with the wildcards of Match; without a second dot the schema is
+// public. A malformed pattern selects nothing: CheckColumnPattern says what is
+// wrong with it.
+func MatchColumn(pattern, schema, table, column string) bool {
+	of, name, err := SplitColumn(pattern)
+	return err == nil && Match(of, schema, table) && glob(name, column)
+}
+
+// CheckColumnPattern says what is wrong with a pattern of columns, or nil.
+func CheckColumnPattern(pattern string) error {
+	_, _, err := SplitColumn(pattern)
+	return err
+}
+
+// SplitColumn cuts a pattern of columns into that of their tables and that of
+// their names.
+func SplitColumn(pattern string) (table, column string, err error) {
+	dot := strings.LastIndexByte(pattern, '.')
+	switch {
+	case pattern == "":
+		return "", "", fmt.Errorf("a column pattern is empty")
+	case dot < 0:
+		return "", "", fmt.Errorf("column pattern %q names no table, want schema.table.column", pattern)
+	case strings.Count(pattern, ".") > 2:
+		return "", "", fmt.Errorf("column pattern %q has more than two dots, want schema.table.column", pattern)
+	}
+	table, column = pattern[:dot], pattern[dot+1:]
+	if _, _, err := splitPattern(table); err != nil || column == "" || strings.ContainsAny(column, blanks) {
+		return "", "", fmt.Errorf("column pattern %q lacks a name beside a dot, or has a blank or a quote in it, want schema.table.column as the database stores it", pattern)
+	}
+	return table, column, nil
+}
+
+// blanks are what no pattern has.
+const blanks = " \t\r\n\""
+
 func splitPattern(pattern string) (schema, table string, err error) {
 	schema, table, qualified := strings.Cut(pattern, ".")
 	if !qualified {
@@ -34,7 +71,7 @@ func splitPattern(pattern string) (schema, table string, err error) {
 		return "", "", fmt.Errorf("table pattern %q has more than one dot, want schema.name", pattern)
 	case schema == "" || table == "":
 		return "", "", fmt.Errorf("table pattern %q lacks a name beside its dot, want schema.name", pattern)
-	case strings.ContainsAny(pattern, " \t\r\n\""):
+	case strings.ContainsAny(pattern, blanks):
 		return "", "", fmt.Errorf("table pattern %q has a blank or a quote in it, want schema.name as the database stores it", pattern)
 	}
 	return schema, table, nil

@@ -45,6 +45,36 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+func TestMatchColumn(t *testing.T) {
+	for _, c := range []struct {
+		pattern, schema, table, column string
+		want                           bool
+	}{
+		{"public.hippos.note", "public", "hippos", "note", true},
+		{"hippos.note", "public", "hippos", "note", true},
+		{"hippos.note", "zoo", "hippos", "note", false},
+		{"hippos.note", "public", "hippos", "notes", false},
+		{"*.*.local_*", "zoo", "hippos", "local_note", true},
+		{"*.local_*", "zoo", "hippos", "local_note", false},
+		{"zoo.*.n?te", "zoo", "hippos", "note", true},
+		{"zoo.hippos.a?b", "zoo", "hippos", "a.b", true}, // ? and * stand for a dot in a name
+		{"zoo.hip?pos.a", "zoo", "hip.pos", "a", true},
+		{"note", "public", "hippos", "note", false},
+		{"a.b.c.d", "a", "b", "c.d", false},
+		{"a.b.", "a", "b", "", false},
+		{".b.c", "", "b", "c", false},
+		{"a.b.c d", "a", "b", "c d", false},
+		{"", "", "", "", false},
+	} {
+		require.Equal(t, c.want, conflict.MatchColumn(c.pattern, c.schema, c.table, c.column), "%q on %s.%s.%s", c.pattern, c.schema, c.table, c.column)
+	}
+	require.ErrorContains(t, conflict.CheckColumnPattern("note"), "names no table")
+	require.ErrorContains(t, conflict.CheckColumnPattern("a.b.c.d"), "more than two dots")
+	require.ErrorContains(t, conflict.CheckColumnPattern("a..c"), "lacks a name")
+	require.ErrorContains(t, conflict.CheckColumnPattern(""), "is empty")
+	require.NoError(t, conflict.CheckColumnPattern("*.*.*"))
+}
+
 // A pattern means what the same regular expression means.
 func TestMatchLikeRegexp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -57,7 +57,10 @@ type Config struct {
 	Expect System
 	// ServerFilter asks the server not to send what carries any origin at all,
 	// foreign ones included. Used on 16 and later, without effect before.
-	ServerFilter   bool
+	ServerFilter bool
+	// Local says which columns are this node's own and go no further; asked
+	// when a table is described. Nil: none.
+	Local          func(schema, table, column string) bool
 	StatusInterval time.Duration // 0: 1s; shortened when wal_sender_timeout is short
 	ReceiveTimeout time.Duration // 0: 1m without a byte from the server ends Run
 	// QueueBytes bounds what was received and is not yet consumed; 0: 8 MiB.

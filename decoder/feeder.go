@@ -38,7 +38,7 @@ type feeder struct {
 
 func newFeeder(q *queue, sink Sink, p *progress, cfg Config) *feeder {
 	return &feeder{
-		queue: q, sink: sink, progress: p, catalog: newCatalog(), log: cfg.Logger, metrics: cfg.Metrics, flushed: true,
+		queue: q, sink: sink, progress: p, catalog: newCatalog(cfg.Local), log: cfg.Logger, metrics: cfg.Metrics, flushed: true,
 	}
 }
 
@@ -194,7 +194,7 @@ func (f *feeder) origin(body []byte) error {
 // deliver hands the change to the sink, and before the transaction's first
 // one its beginning.
 func (f *feeder) deliver(ctx context.Context) error {
-	if f.dropped {
+	if f.dropped || !f.catalog.leaveOut(&f.change) {
 		return nil
 	}
 	if !f.begun {

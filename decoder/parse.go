@@ -159,10 +159,14 @@ func parseOrigin(body []byte) (string, error) {
 type catalog struct {
 	tables map[uint32]*change.Table
 	types  map[uint32]string
+
+	local  func(schema, table, column string) bool // Config.Local
+	hidden map[*change.Table][]bool                // which of the server's columns are left out; absent: none
+	values []change.Value                          // scratch
 }
 
-func newCatalog() *catalog {
-	return &catalog{tables: map[uint32]*change.Table{}, types: map[uint32]string{}}
+func newCatalog(local func(schema, table, column string) bool) *catalog {
+	return &catalog{tables: map[uint32]*change.Table{}, types: map[uint32]string{}, local: local, hidden: map[*change.Table][]bool{}}
 }
 
 // describe takes a Relation message. A description equal to the known one
@@ -195,8 +199,18 @@ func (k *catalog) describe(body []byte) error {
 	for i := range t.Columns {
 		t.Columns[i].Type = k.types[t.Columns[i].TypeOID]
 	}
+	hidden, err := k.hide(t)
+	if err != nil {
+		return err
+	}
 	if known := k.tables[id]; known == nil || !sameTable(known, t) {
+		delete(k.hidden, known)
 		k.tables[id] = t
+	}
+	if hidden != nil {
+		k.hidden[k.tables[id]] = hidden
+	} else {
+		delete(k.hidden, k.tables[id])
 	}
 	return nil
 }
@@ -257,10 +271,14 @@ func (k *catalog) change(kind byte, body []byte) (change.Change, error) {
 	if err := c.end(); err != nil {
 		return x, err
 	}
+	columns := len(x.Table.Columns)
+	if hidden := k.hidden[x.Table]; hidden != nil {
+		columns = len(hidden)
+	}
 	for _, tuple := range []change.Tuple{x.Old, x.New} {
-		if tuple != nil && int(binary.BigEndian.Uint16(tuple)) != len(x.Table.Columns) {
+		if tuple != nil && int(binary.BigEndian.Uint16(tuple)) != columns {
 			return x, fmt.Errorf("%w: an image of %d columns for table %s, which has %d",
-				ErrProtocol, binary.BigEndian.Uint16(tuple), x.Table, len(x.Table.Columns))
+				ErrProtocol, binary.BigEndian.Uint16(tuple), x.Table, columns)
 		}
 	}
 	return x, nil

@@ -23,6 +23,8 @@ func TestCapture(t *testing.T) {
 		"our own applies are dropped, other origins pass":  origins,
 		"the server may filter by origin, from 16 on":      serverFilter,
 		"a table may change in mid-stream":                 tableChanges,
+		"local columns go no further":                      localColumns,
+		"a local column in the identity stops capture":     localIdentity,
 		"unchanged toasted values are marked":              unchangedToast,
 		"images follow the replica identity":               identities,
 		"truncate names tables and options":                truncate,

@@ -35,6 +35,7 @@ type Table struct {
 	Columns            []string
 	StoredColumns      []string // GENERATED ALWAYS AS (...) STORED: sent where Server.SendsGenerated, and never written where they are generated
 	VirtualColumns     []string // GENERATED ALWAYS AS (...) VIRTUAL (18): never sent
+	RequiredColumns    []string // NOT NULL and filled by nothing when an INSERT leaves them out
 	SequenceColumns    []string // filled by a sequence of this server
 	DefaultSequences   []string // quoted names of the sequences that column defaults draw from
 	RowSecurity        bool
@@ -83,6 +84,8 @@ SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relpersistence::text, pg_
               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = 's' ORDER BY a.attnum),
        ARRAY(SELECT a.attname::text FROM pg_attribute a
               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = 'v' ORDER BY a.attnum),
+       ARRAY(SELECT a.attname::text FROM pg_attribute a
+              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' ORDER BY a.attnum),
        ARRAY(SELECT a.attname::text FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                 AND (a.attidentity <> '' OR a.attgenerated = '' AND pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%') ORDER BY a.attnum),
@@ -133,7 +136,7 @@ func ReadTables(ctx context.Context, q Querier, f *config.Federation) (*Tables, 
 		var kind, persistence, identity string
 		var index []string
 		if err := rows.Scan(&t.OID, &t.Schema, &t.Name, &kind, &persistence, &t.Owner, &t.Parent, &identity, &t.RowSecurity,
-			&t.ForcedRowSecurity, &t.EstimatedRows, &t.Columns, &t.StoredColumns, &t.VirtualColumns, &t.SequenceColumns, &t.DefaultSequences, &t.PrimaryKey, &t.DeferrableKey, &index,
+			&t.ForcedRowSecurity, &t.EstimatedRows, &t.Columns, &t.StoredColumns, &t.VirtualColumns, &t.RequiredColumns, &t.SequenceColumns, &t.DefaultSequences, &t.PrimaryKey, &t.DeferrableKey, &index,
 			&t.ReferencedBy, &t.References, &t.CascadesTo, &t.EnabledAlwaysCount); err != nil {
 			return nil, fmt.Errorf("read the tables: %w", err)
 		}

@@ -42,6 +42,9 @@ type Broker struct {
 type Tables struct {
 	Include []string `yaml:"include" json:"include"`
 	Exclude []string `yaml:"exclude" json:"exclude"`
+	// LocalColumns are each node's own: never sent, never written and never
+	// compared. Patterns "schema.table.column".
+	LocalColumns []string `yaml:"local_columns" json:"local_columns,omitempty"`
 }
 
 // Rule gives tables an owner. The first rule that matches a table counts.

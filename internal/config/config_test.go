@@ -78,6 +78,9 @@ func TestEveryKeyIsRead(t *testing.T) {
 		{Tables: []string{"app.accounts"}, Owner: Owner{Column: "region", Values: map[string]string{"eu": "west", "1": "east"}}},
 		{Tables: []string{"app.*"}, Owner: Owner{Node: "east"}},
 	}, f.Ownership)
+	require.True(t, f.Local("public", "hippo_east", "local_note"))
+	require.True(t, f.Local("app", "accounts", "note"))
+	require.False(t, f.Local("app", "accounts", "local_note"))
 	require.Equal(t, Bytes(512<<20), f.Slot.Retain)
 	require.Equal(t, Bytes(3<<29), f.Stream.Keep)
 	require.Equal(t, OnErrorPark, f.OnError)
@@ -133,6 +136,7 @@ func TestDigestFollowsMeaningNotWording(t *testing.T) {
 		{"owner: east", "owner: west"},
 		{"eu: west", "eu: east"},
 		{`"app.local_?"`, `"app.local_*"`},
+		{`"app.*.note"`, `"app.*.notes"`},
 		{"standbys: [east-b, east-a]", "standbys: [east-b]"},
 	} {
 		changed := strings.Replace(string(text), edit[0], edit[1], 1)
@@ -140,6 +144,25 @@ func TestDigestFollowsMeaningNotWording(t *testing.T) {
 		other, err := Parse([]byte(changed))
 		require.NoError(t, err)
 		require.NotEqual(t, full.Digest(), other.Digest(), edit[1])
+	}
+}
+
+// A pattern may take in an owner column's name where it names no owner.
+func TestLocalColumnsBesideOwners(t *testing.T) {
+	text, err := os.ReadFile("testdata/good/small.yaml")
+	require.NoError(t, err)
+	for local, wrong := range map[string]bool{
+		"accounts.region": true, "*.region": true, "accounts.*": true, "*.*.r*": true,
+		"accounts.note": false, "other.region": false, "local_t.region": false, "zoo.accounts.region": false,
+	} {
+		f, err := Parse(text)
+		require.NoError(t, err)
+		f.Tables = Tables{Include: []string{"*.*"}, Exclude: []string{"local_*"}, LocalColumns: []string{local}}
+		f.Ownership = []Rule{
+			{Tables: []string{"other"}, Owner: Owner{Node: f.NodeNames()[0]}},
+			{Tables: []string{"public.accounts", "public.local_t"}, Owner: Owner{Column: "region"}},
+		}
+		require.Equal(t, wrong, f.Validate() != nil, local)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"slices"
+
+	"github.com/pgfed/pgfed/conflict"
 )
 
 // Digest names what the file says: the SHA-256, in hexadecimal, of its
@@ -37,6 +39,7 @@ func (f *Federation) json() []byte {
 func (f *Federation) normalize() {
 	f.Tables.Include = patternSet(f.Tables.Include)
 	f.Tables.Exclude = patternSet(f.Tables.Exclude)
+	f.Tables.LocalColumns = columnSet(f.Tables.LocalColumns)
 	for i := range f.Ownership {
 		rule := &f.Ownership[i]
 		rule.Tables = patternSet(rule.Tables)
@@ -65,6 +68,17 @@ func set(words []string) []string {
 	}
 	slices.Sort(words)
 	return slices.Compact(words)
+}
+
+func columnSet(patterns []string) []string {
+	qualified := make([]string, 0, len(patterns))
+	for _, p := range patterns {
+		if table, column, err := conflict.SplitColumn(p); err == nil {
+			p = qualify(table) + "." + column
+		}
+		qualified = append(qualified, p)
+	}
+	return set(qualified)
 }
 
 func patternSet(patterns []string) []string {

@@ -82,6 +82,14 @@ func (f *Federation) Included(schema, table string) bool {
 	return slices.ContainsFunc(f.Tables.Include, matches) && !slices.ContainsFunc(f.Tables.Exclude, matches)
 }
 
+// Local reports whether a column is each node's own: not sent, not written and
+// not compared.
+func (f *Federation) Local(schema, table, column string) bool {
+	return slices.ContainsFunc(f.Tables.LocalColumns, func(pattern string) bool {
+		return conflict.MatchColumn(pattern, schema, table, column)
+	})
+}
+
 func reserved(schema string) bool {
 	return schema == Schema || schema == "information_schema" || strings.HasPrefix(schema, "pg_")
 }

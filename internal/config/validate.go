@@ -39,6 +39,7 @@ func (f *Federation) Check() FileErrors {
 	if len(f.Tables.Include) == 0 {
 		c.fail("tables.include", `selects nothing; name at least one pattern, such as "public.*"`)
 	}
+	c.localColumns()
 	c.ownership()
 	c.policies()
 	c.bounds()
@@ -194,6 +195,43 @@ func (c *checker) patterns(path string, patterns []string) {
 			c.fail(at, "%q is given twice", p)
 		}
 	}
+}
+
+func (c *checker) localColumns() {
+	patterns := c.f.Tables.LocalColumns
+	for i, p := range patterns {
+		at := fmt.Sprintf("tables.local_columns[%d]", i)
+		if err := conflict.CheckColumnPattern(p); err != nil {
+			c.fail(at, "%s; * and ? are wildcards", err)
+		} else if slices.Contains(patterns[:i], p) {
+			c.fail(at, "%q is given twice", p)
+		} else if column, tables := c.ownerColumn(p); column != "" {
+			c.fail(at, "%q takes in column %s of %s, which names the owner of a row (ownership) and must be sent", p, column, tables)
+		}
+	}
+}
+
+// ownerColumn finds a column that names owners and that a pattern of local
+// columns takes in. A pattern of tables, as a name, is one of those that it
+// matches.
+func (c *checker) ownerColumn(pattern string) (column, tables string) {
+	rules, err := conflict.Compile(c.f.RuleSpec(), c.f.NodeNames(), conflict.PolicyError)
+	if err != nil {
+		return "", "" // reported with the rules
+	}
+	of, _, _ := conflict.SplitColumn(pattern)
+	candidates := append([]string{of}, c.f.Tables.Include...)
+	for _, rule := range c.f.Ownership {
+		candidates = append(candidates, rule.Tables...)
+	}
+	for _, name := range candidates {
+		schema, table, _ := strings.Cut(qualify(name), ".")
+		column := rules.For(schema, table).Column
+		if column != "" && c.f.Included(schema, table) && conflict.MatchColumn(pattern, schema, table, column) {
+			return column, schema + "." + table
+		}
+	}
+	return "", ""
 }
 
 // ownership is judged by the package that judges by it, so what passes here

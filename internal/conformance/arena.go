@@ -56,7 +56,7 @@ func each[T any](options ...func(*T)) func(*T) {
 	}
 }
 
-const selection = "include: [\"*.*\"]\nexclude: [\"*.local_*\"]"
+const selection = "include: [\"*.*\"]\nexclude: [\"*.local_*\"]\nlocal_columns: [\"*.*.local_*\"]"
 
 // settled is a table that is always equal: waiting for it is waiting for
 // everything that was written before.

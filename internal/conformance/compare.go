@@ -59,7 +59,7 @@ func (r *running) queries(conn *pgx.Conn) ([]string, error) {
 		return r.c.Compare, nil
 	}
 	result, err := conn.Query(context.Background(), `SELECT format('SELECT %s FROM ONLY %I.%I', coalesce((SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
-			FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), ''), n.nspname, c.relname)
+			FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attname NOT LIKE 'local\_%'), ''), n.nspname, c.relname)
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE n.nspname = $1 AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relname NOT LIKE 'local\_%' ORDER BY c.relname`, r.c.Schema())
 	if err != nil {

@@ -44,6 +44,6 @@
 //	--- repair                 the same, and what follows ends it
 //
 // A case has a schema of its own, named after it, in which all of its SQL
-// runs. Tables named local_* are not federated and not compared. Where the
-// writing node changes, what was written before arrives first.
+// runs. Tables and columns named local_* are each node's own: not federated and
+// not compared. Where the writing node changes, what was written before arrives first.
 package conformance

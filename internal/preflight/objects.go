@@ -114,6 +114,7 @@ func (c *check) table(t *catalog.Table) {
 	}
 	c.generatedIdentity(t)
 	c.ownerColumn(t)
+	c.localColumns(t)
 	if outside := c.outside(t.ReferencedBy); len(outside) > 0 {
 		c.warn("referenced_from_outside", name, "foreign keys of tables that are not replicated ("+outside+") point here; applied deletes do not check or cascade them",
 			"replicate those tables too, or drop the foreign keys")
@@ -122,8 +123,9 @@ func (c *check) table(t *catalog.Table) {
 		c.warn("references_outside", name, "a foreign key points to tables that are not replicated ("+outside+"); applied rows may reference what is not there",
 			"replicate those tables too, or drop the foreign key")
 	}
-	if len(t.SequenceColumns) > 0 {
-		c.warn("sequence", name, "column "+strings.Join(t.SequenceColumns, ", ")+" is filled by a sequence, which every node counts for itself: keys will collide",
+	sent := func(column string) bool { return !c.Federation.Local(t.Schema, t.Name, column) }
+	if counted := those(t.SequenceColumns, sent); counted != nil {
+		c.warn("sequence", name, "column "+strings.Join(counted, ", ")+" is filled by a sequence, which every node counts for itself: keys will collide",
 			"use uuid keys, or give each node its own START and a common INCREMENT BY")
 	}
 	if t.EnabledAlwaysCount > 0 {

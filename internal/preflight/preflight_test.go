@@ -26,6 +26,7 @@ nodes:
 tables:
   include: ["public.*"]
   exclude: ["public.local_*"]
+  local_columns: ["*.local_*"]
 ownership:
   - {tables: ["public.by_*"], owner: {column: region}}
 `
@@ -108,12 +109,17 @@ func TestTables(t *testing.T) {
 		{"CREATE TABLE t (id uuid PRIMARY KEY); CREATE TRIGGER g AFTER INSERT ON t EXECUTE FUNCTION noop(); ALTER TABLE t ENABLE ALWAYS TRIGGER g", "warning always_trigger public.t"},
 		{"CREATE TABLE t (id int, PRIMARY KEY (id)) PARTITION BY LIST (id); CREATE TABLE t_1 PARTITION OF t FOR VALUES IN (1); CREATE TABLE local_1 PARTITION OF t DEFAULT", "warning partitions_apart public.t"},
 		{"CREATE TABLE t (id uuid) PARTITION BY LIST (id); CREATE TABLE t_1 PARTITION OF t (PRIMARY KEY (id)) DEFAULT", ""},
+		{"CREATE TABLE t (id uuid PRIMARY KEY, local_v text)", "warning local_update public.t"},
+		{"CREATE TABLE t (id uuid PRIMARY KEY, local_v serial); ALTER TABLE t REPLICA IDENTITY FULL", ""},
+		{"CREATE TABLE t (id uuid PRIMARY KEY, local_v text NOT NULL); ALTER TABLE t REPLICA IDENTITY FULL", "warning local_not_null public.t"},
+		{"CREATE TABLE t (id uuid, local_v text, PRIMARY KEY (id, local_v)); ALTER TABLE t REPLICA IDENTITY FULL", "warning local_not_null public.t"},
+		{"CREATE TABLE t (id uuid, local_v text DEFAULT '', PRIMARY KEY (id, local_v))", "error local_identity public.t, warning local_update public.t"},
 		{"SELECT", "warning no_tables tables.include"},
 	} {
 		pgtest.Exec(t, conn, "DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE FUNCTION noop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; "+c.sql)
 		want := []string{"warning not_installed node"}
 		if c.want != "" {
-			want = append(want, c.want)
+			want = append(want, strings.Split(c.want, ", ")...)
 		}
 		require.Equal(t, want, wrong(look(t, conn, Options{Federation: federation(t), Node: "east"})), c.sql)
 	}

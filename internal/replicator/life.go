@@ -151,7 +151,7 @@ func (l *life) openApplier(ctx context.Context, origin string) (*applier.Applier
 	a, err := applier.Open(ctx, applier.Config{
 		ConnString: l.database(), ApplicationName: "pgfed/" + l.Node + "/apply/" + origin,
 		Federation: f.Federation, Node: l.Node, Origin: origin,
-		Rules: l.rules, Frontier: l.frontier, Included: f.Included,
+		Rules: l.rules, Frontier: l.frontier, Included: f.Included, Local: f.Local,
 		Causal: f.Delivery.Mode == "causal", MaxWait: time.Duration(f.Delivery.MaxWait), Stall: time.Duration(f.Apply.Stall),
 		OnError: f.OnError, Memory: l.memories[origin], Logger: l.log.With("origin", origin), Metrics: l.metrics.applier,
 		Observe: func(p applier.Progress) { l.observe(origin, p) },

@@ -74,6 +74,7 @@ func captureReason(err error) report.Reason {
 		{decoder.ErrSlotInvalidated, "slot_invalidated", slotRemedy},
 		{decoder.ErrSlotForeign, "slot_foreign", slotRemedy},
 		{decoder.ErrPublicationMissing, "publication_missing", "changes made while it was missing are in no stream: compare this node's data with the peers' and set it up again"},
+		{decoder.ErrLocalIdentity, "local_identity", "nothing is lost, the slot holds the changes: take the column out of tables.local_columns, in the file of every node, and restart the replicators; the peers then need it too"},
 		{errSetBack, "set_back", "compare its data with the peers' and set the node up again"},
 		{transport.ErrOrphanedTail, "orphaned_tail", "peers have changes that this database lost at its promotion or restore: compare the data and set the node up again"},
 		{transport.ErrForeignHistory, "foreign_stream", "another database has written this stream: check --postgres, and the broker's address"},
@@ -122,8 +123,8 @@ func (l *life) captureOnce(ctx context.Context) (err error) {
 			Slot: o.Federation.SlotName(o.Node), Publication: o.Federation.PublicationName(),
 			Start:        o.publisher.Start(),
 			Expect:       o.system,
-			ServerFilter: o.serverFilter(),
-			Logger:       o.log.With("part", "decoder"), Metrics: o.metrics.decoder,
+			ServerFilter: o.serverFilter(), Local: o.localColumns(),
+			Logger: o.log.With("part", "decoder"), Metrics: o.metrics.decoder,
 		}, sink, func() change.LSN { return change.LSN(o.confirmed.Load()) })
 	})
 	return group.Wait()
@@ -214,6 +215,14 @@ func (o *outbound) sink(ctx context.Context) (decoder.Sink, error) {
 // such changes must be federated.
 func (o *outbound) serverFilter() bool {
 	return !o.Federation.NativeSubscriptions() && o.serverMajor >= 16
+}
+
+// localColumns is nil where the file names none, and capture need not ask.
+func (o *outbound) localColumns() func(schema, table, column string) bool {
+	if len(o.Federation.Tables.LocalColumns) == 0 {
+		return nil
+	}
+	return o.Federation.Local
 }
 
 // observeStream copies the stream's figures to the board.

@@ -1,6 +1,5 @@
--- A row written where its table has columns that a peer lacks is reported there, and arrives once the peer has them.
+-- A row written where its table has columns that a peer lacks, and that the file does not call local, is reported there, and arrives once the peer has them.
 -- expect: halt missing_column
--- limit: a table with extra columns is written at the nodes without them only; elsewhere peers halt until they have the columns
 
 CREATE TABLE t (id int PRIMARY KEY, v text);
 --- setup west oracle
