@@ -36,6 +36,9 @@ func (m Majors) Newest() int {
 	return newest
 }
 
+// at is the version of the node of that place.
+func (m Majors) at(place int) int { return m[place%len(m)] }
+
 // arena is a federation with an oracle beside it.
 type arena struct {
 	t      testing.TB
@@ -44,16 +47,6 @@ type arena struct {
 	broken bool     // it halted, so nothing can be judged any more
 	url    string   // of the oracle's database
 	role   []string // more settings of the replicators' role
-}
-
-// each gives every server made in turn an option of its own. The option type
-// of pgtest has no name outside of it, but can be inferred.
-func each[T any](options ...func(*T)) func(*T) {
-	next := 0
-	return func(o *T) {
-		options[next%len(options)](o)
-		next++
-	}
 }
 
 const selection = "include: [\"*.*\"]\nexclude: [\"*.local_*\"]\nlocal_columns: [\"*.*.local_*\"]"
@@ -66,12 +59,13 @@ const settled = "CREATE TABLE public.settled (id int PRIMARY KEY)"
 // cases share.
 func newArena(t testing.TB, majors Majors, judge *pgtest.Server, c *Case) (*arena, error) {
 	t.Helper()
-	config := fedtest.Config{Nodes: Nodes, Tables: selection, Idle: true}
-	var versions []func() pgtest.Option
-	for _, major := range majors {
-		versions = append(versions, func() pgtest.Option { return pgtest.Major(major) })
+	config := fedtest.Config{
+		Nodes: Nodes, Tables: selection, Idle: true,
+		Postgres: []pgtest.Option{pgtest.Setting("max_prepared_transactions", "20")}, PostgresAt: map[string][]pgtest.Option{},
 	}
-	config.Postgres = []pgtest.Option{each(versions[0](), versions[len(versions)-1]()), pgtest.Setting("max_prepared_transactions", "20")}
+	for i, node := range Nodes {
+		config.PostgresAt[node] = []pgtest.Option{pgtest.Major(majors.at(i))}
+	}
 	if c != nil {
 		if c.Tables != "" {
 			config.Tables = c.Tables

@@ -244,7 +244,7 @@ func (c *Case) Unfit(majors Majors, byDefault int) string {
 		return "ended with Postgres " + strconv.Itoa(c.MaxVersion)
 	}
 	for i, node := range Nodes {
-		major := majors[i%len(majors)]
+		major := majors.at(i)
 		if major == 0 {
 			major = byDefault
 		}

@@ -28,8 +28,10 @@ type Config struct {
 	Tables    string
 	Ownership string
 	Extra     string
-	// Postgres are options for every server.
-	Postgres []pgtest.Option
+	// Postgres are options for every server, PostgresAt more of them for
+	// single nodes', such as another major version.
+	Postgres   []pgtest.Option
+	PostgresAt map[string][]pgtest.Option
 	// Supervised replicators are started again when they end by themselves,
 	// as every service manager would.
 	Supervised bool
@@ -107,8 +109,9 @@ func New(t testing.TB, cfg Config) *Federation {
 func (f *Federation) newNode(name string) *Node {
 	f.t.Helper()
 	address := func() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(proctest.Port(f.t))) }
+	options := slices.Concat([]pgtest.Option{pgtest.Name(name)}, f.Config.Postgres, f.Config.PostgresAt[name])
 	node := &Node{
-		Name: name, DB: pgtest.Start(f.t, append([]pgtest.Option{pgtest.Name(name)}, f.Config.Postgres...)...),
+		Name: name, DB: pgtest.Start(f.t, options...),
 		HTTPAddr: address(), BrokerAddr: address(),
 		DataDir: filepath.Join(f.Folder, name), LogFile: filepath.Join(f.Folder, name+".log"),
 		f: f, t: f.t,

@@ -46,6 +46,7 @@ const (
 // Pgbench is runs of pgbench at one node, one after the other, until Stop.
 type Pgbench struct {
 	node    *Node
+	program string
 	script  string
 	clients int
 	rate    int
@@ -65,12 +66,12 @@ var runs atomic.Int64 // numbers pgbench's runs, unique in this process
 // does not find it, is followed by the next one.
 func (n *Node) StartPgbench(clients, rate int) *Pgbench {
 	n.t.Helper()
-	if _, err := os.Stat(n.DB.Program("pgbench")); err != nil {
-		n.t.Fatalf("this load needs pgbench, which Postgres %d comes without here (the npm packages have none): "+
-			"take the distribution's version, or set PGFED_PG_BIN to a folder with pgbench: %v", n.DB.Major, err)
+	program, err := n.DB.Client("pgbench")
+	if err != nil {
+		n.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	b := &Pgbench{node: n, script: filepath.Join(n.t.TempDir(), n.Name+".pgbench"), clients: clients, rate: rate,
+	b := &Pgbench{node: n, program: program, script: filepath.Join(n.t.TempDir(), n.Name+".pgbench"), clients: clients, rate: rate,
 		cancel: cancel, done: make(chan struct{}), runs: map[int64]int64{}}
 	script := fmt.Sprintf(pgbenchScript, n.Name, accounts, runEntries, clientEntries)
 	if err := os.WriteFile(b.script, []byte(script), 0o644); err != nil {
@@ -91,7 +92,7 @@ var processed = regexp.MustCompile(`(?m)^number of transactions actually process
 // run is one life of pgbench; false ends the load.
 func (b *Pgbench) run() bool {
 	number := runs.Add(1)
-	cmd := exec.Command(b.node.DB.Program("pgbench"), "-n", "-f", b.script, "-c", strconv.Itoa(b.clients),
+	cmd := exec.Command(b.program, "-n", "-f", b.script, "-c", strconv.Itoa(b.clients),
 		"-T", strconv.Itoa(int(runLength.Seconds())), "-R", strconv.Itoa(b.rate), "--random-seed", strconv.FormatInt(number, 10),
 		"-D", "n=0", "-D", "run="+strconv.FormatInt(number, 10), b.node.DB.URL())
 	var stdout, stderr bytes.Buffer

@@ -61,3 +61,20 @@ func TestFindReadsVersions(t *testing.T) {
 		})
 	}
 }
+
+// Servers without clients borrow another version's.
+func TestClient(t *testing.T) {
+	t.Setenv("PGFED_PG_BIN", "")
+	found, err := pglocal.Find(0)
+	require.NoError(t, err)
+	own, err := found.Client("postgres")
+	require.NoError(t, err)
+	require.Equal(t, found.Program("postgres"), own)
+
+	found.Bin = t.TempDir()
+	borrowed, err := found.Client("initdb")
+	require.NoError(t, err)
+	require.FileExists(t, borrowed)
+	_, err = found.Client("no such program")
+	require.ErrorContains(t, err, "find no such program: not in "+found.Bin)
+}

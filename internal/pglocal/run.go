@@ -3,11 +3,13 @@ package pglocal
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 )
@@ -20,8 +22,25 @@ type Installation struct {
 	As      *syscall.Credential // who runs servers; nil for ourselves
 }
 
-// Program is the path of one of the programs, such as pgbench.
+// Program is the path of one of the programs, such as initdb.
 func (i Installation) Program(name string) string { return filepath.Join(i.Bin, name) }
+
+// Client is the path of a program that speaks to servers of any version, such
+// as pgbench: this installation's or, where it comes without (hack/postgres.sh
+// unpacks servers only), the newest found on this machine.
+func (i Installation) Client(name string) (string, error) {
+	found := candidates()
+	programs := []string{i.Program(name)}
+	for _, major := range slices.Backward(slices.Sorted(maps.Keys(found))) {
+		programs = append(programs, filepath.Join(found[major], name))
+	}
+	for _, program := range append(programs, name) {
+		if path, err := exec.LookPath(program); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("find %s: not in %s, beside any other server of this machine or in PATH; install the distribution's package postgresql", name, i.Bin)
+}
 
 // Command prepares a program to run as the user that runs servers, in a folder
 // that this user may enter.

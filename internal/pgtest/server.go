@@ -403,8 +403,12 @@ func (s *Server) Log() string {
 	return string(content)
 }
 
-// Program is the path of one of the server's programs, such as pgbench.
+// Program is the path of one of the server's programs, such as pg_receivewal.
 func (s *Server) Program(name string) string { return s.install.Program(name) }
+
+// Client is the path of a program that speaks to servers of any version, such
+// as pgbench: the server's own, or another version's where it has none.
+func (s *Server) Client(name string) (string, error) { return s.install.Client(name) }
 
 func (s *Server) logFile() string { return filepath.Join(s.root, "log") }
 
