@@ -78,6 +78,10 @@ func (a *Applier) judgeChanges(ctx context.Context, changes []change.Change, las
 }
 
 func malformed(t *change.Table, err error) *Halt {
+	var h *Halt
+	if errors.As(err, &h) {
+		return h
+	}
 	table := ""
 	if t != nil {
 		table = t.String()
@@ -202,6 +206,10 @@ func (st *statement) bind(values [][]byte, img *image) ([][]byte, error) {
 		case change.Null:
 			values = append(values, nil)
 		case change.Text:
+			if p.oneByte && len(v.Bytes) > 1 {
+				return nil, lasting(CodeApplyError, st.plan.source.String(), remedyUnreadable,
+					"the origin's value of column %s is an escaped byte, of which this server would take the first character", st.plan.source.Columns[p.source].Name)
+			}
 			values = append(values, v.Bytes)
 		default:
 			return nil, fmt.Errorf("%w: column %s has no text value (kind %q)", change.ErrTuple, st.plan.source.Columns[p.source].Name, v.Kind)

@@ -30,7 +30,8 @@ type targetColumn struct {
 	shownOID   uint32 // as a result's description shows it; 0 for a domain, which it does not show
 	typeName   string
 	typeMod    int32
-	notNull    bool
+	notNull    bool   // and no row from before has one
+	oneByte    bool   // "char" before 15, which takes the first byte of \ooo without a word
 	generated  bool   // stored or virtual: never written
 	local      bool   // this node's own: never written, compared or recorded
 	expression string // of a generated column
@@ -115,8 +116,14 @@ func readTarget(ctx context.Context, conn *pgx.Conn, schema, name string) (*targ
 	return t, nil
 }
 
+// notNull holds for columns a that have no NULL. Since 18 a NOT NULL constraint
+// may be NOT VALID: rows from before may break it.
+const notNull = `a.attnotnull AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint v
+			WHERE v.conrelid = a.attrelid AND v.contype = 'n' AND NOT v.convalidated AND a.attnum = ANY (v.conkey))`
+
 func (t *target) readColumns(ctx context.Context, conn *pgx.Conn) error {
-	rows, err := conn.Query(ctx, `SELECT a.attname::text, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypmod, a.attnotnull, a.attgenerated <> '',
+	rows, err := conn.Query(ctx, `SELECT a.attname::text, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypmod, `+notNull+`,
+			18 IN (y.oid, y.typbasetype) AND '\101'::pg_catalog."char" <> 'A', a.attgenerated <> '',
 			a.attidentity = 'a', CASE y.typtype WHEN 'd' THEN 0::oid ELSE y.oid END,
 			coalesce(CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END, '')
 		FROM pg_catalog.pg_attribute a
@@ -128,7 +135,7 @@ func (t *target) readColumns(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	var c targetColumn
-	fields := []any{&c.name, &c.typeOID, &c.typeName, &c.typeMod, &c.notNull, &c.generated, &c.always, &c.shownOID, &c.expression}
+	fields := []any{&c.name, &c.typeOID, &c.typeName, &c.typeMod, &c.notNull, &c.oneByte, &c.generated, &c.always, &c.shownOID, &c.expression}
 	_, err = pgx.ForEachRow(rows, fields, func() error {
 		c.quoted = pgx.Identifier{c.name}.Sanitize()
 		t.columns = append(t.columns, c)

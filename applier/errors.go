@@ -3,6 +3,8 @@ package applier
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -128,6 +130,41 @@ func constraintInTheWay(err error) bool {
 	return state == "23505" || state == "23P01"
 }
 
+// parameterLine is how the server says, in whatever language, that a parameter
+// could not be read.
+var parameterLine = regexp.MustCompile(`\$(\d+) = [^\n]*$`)
+
+const remedyUnreadable = "an older Postgres, or a type that was made otherwise, lacks what the origin has: upgrade it, or give the column another type; applying resumes by itself"
+
+// unreadable is the number of the parameter whose text its type did not take,
+// from 1; 0 where that is not what happened. What such an error says may hold
+// the value, and its SQLSTATE may be that of a mistaken statement.
+func unreadable(err error) int {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return 0
+	}
+	found := parameterLine.FindStringSubmatch(pg.Where)
+	if found == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(found[1])
+	return n
+}
+
+// nameColumn says which column's value could not be read.
+func (st *statement) nameColumn(err error) error {
+	n := unreadable(err)
+	if n == 0 || n > len(st.params) || !Lasting(err) {
+		return err
+	}
+	h := describe(err, st.plan.source.String())
+	source := st.params[n-1].source
+	h.Reason = fmt.Sprintf("the origin's value of column %s is none of type %s here",
+		st.plan.source.Columns[source].Name, st.plan.target.columns[st.plan.places[source]].typeName)
+	return h
+}
+
 // describe puts a lasting database error into words without its DETAIL, which
 // may hold row values, and says what to do.
 func describe(err error, table string) *Halt {
@@ -136,6 +173,10 @@ func describe(err error, table string) *Halt {
 		return lasting(CodeApplyError, table, "", "%s", err)
 	}
 	h := &Halt{Code: CodeApplyError, Table: table, SQLState: pg.Code, Err: err}
+	if unreadable(err) > 0 {
+		h.Reason, h.Remedy = "a value of the origin is none of its column's type here", remedyUnreadable
+		return h
+	}
 	switch pg.Code {
 	case "42501":
 		h.Code, h.Reason = CodePrivilege, "the role may not write here: "+pg.Message

@@ -457,7 +457,7 @@ func (a *Applier) guarded(ctx context.Context, st *statement, values [][]byte) (
 	if closed := l.close(); err == nil {
 		err = closed
 	}
-	return tag, a.undo(ctx, err)
+	return tag, st.nameColumn(a.undo(ctx, err))
 }
 
 // guardedOnce is guarded for a statement that is not kept.

@@ -84,13 +84,15 @@ func (a *Applier) refresh(ctx context.Context) error {
 }
 
 // stamps tells tables apart that need plans of their own although statements
-// prepared for one work with the other: by their partition root and their
-// unique and exclusion constraints.
+// prepared for one work with the other: by their partition root, their unique
+// and exclusion constraints and the columns without NULLs.
 func stamps(ctx context.Context, conn *pgx.Conn, schemas, names []string) (map[tableName]string, error) {
-	rows, err := conn.Query(ctx, `SELECT n.nspname::text, c.relname::text, pg_catalog.format('%s %s %s', c.oid,
+	rows, err := conn.Query(ctx, `SELECT n.nspname::text, c.relname::text, pg_catalog.format('%s %s %s %s', c.oid,
 			coalesce(pg_catalog.pg_partition_root(c.oid::regclass)::oid, 0::oid),
 			(SELECT pg_catalog.string_agg(i.indexrelid || ' ' || i.indimmediate || ' ' || i.indisvalid, ',' ORDER BY i.indexrelid)
-			FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND (i.indisunique OR i.indisexclusion)))
+			FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND (i.indisunique OR i.indisexclusion)),
+			(SELECT pg_catalog.string_agg(a.attnum::text, ',' ORDER BY a.attnum)
+			FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND `+notNull+`))
 		FROM unnest($1::text[], $2::text[]) AS s(n, t)
 		JOIN pg_catalog.pg_namespace n ON n.nspname = s.n
 		JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = s.t`, schemas, names)

@@ -273,5 +273,5 @@ func (p *plan) findable() error {
 		return nil
 	}
 	return lasting(CodeNoKey, p.source.String(), "give the table the primary key it has at its origin; applying resumes by itself",
-		"no primary key or unique index over NOT NULL columns here covers the origin's replica identity")
+		"no primary key or unique index over valid NOT NULL columns here covers the origin's replica identity")
 }

@@ -29,8 +29,9 @@ type statement struct {
 
 // param takes a value from the old or the new tuple.
 type param struct {
-	old    bool
-	source int
+	old     bool
+	source  int
+	oneByte bool // see targetColumn
 }
 
 // builder writes one statement.
@@ -55,14 +56,14 @@ func (b *builder) finish() *statement {
 
 // value writes a parameter of the column's own type.
 func (b *builder) value(old bool, source int) {
-	b.st.params = append(b.st.params, param{old, source})
+	b.st.params = append(b.st.params, param{old, source, b.column(source).oneByte})
 	b.st.oids = append(b.st.oids, b.column(source).typeOID)
 	b.WriteString("$" + strconv.Itoa(len(b.st.params)))
 }
 
 // text writes a parameter of type text.
 func (b *builder) text(old bool, source int) {
-	b.st.params = append(b.st.params, param{old, source})
+	b.st.params = append(b.st.params, param{old: old, source: source})
 	b.st.oids = append(b.st.oids, textOID)
 	b.WriteString("$" + strconv.Itoa(len(b.st.params)))
 }

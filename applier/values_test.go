@@ -279,4 +279,18 @@ func TestDataErrorsDoNotQuoteValues(t *testing.T) {
 	require.False(t, strings.Contains(halt.Reason, "secret"))
 	require.True(t, Lasting(err))
 	require.False(t, errors.Is(err, errDrained))
+	require.Contains(t, halt.Reason, "column v is none of type integer here")
+
+	// Some types call it a mistaken statement.
+	b = newBench(t, "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (v text); ALTER TABLE u REPLICA IDENTITY FULL",
+		"CREATE TABLE t (id int PRIMARY KEY, v jsonpath); CREATE TABLE u (v jsonpath); ALTER TABLE u REPLICA IDENTITY FULL")
+	for table, sql := range map[string]string{"t": "INSERT INTO t VALUES (1, '(secret')", "u": "INSERT INTO u VALUES ('(secret')"} {
+		list := b.exec(sql).capture()
+		halt = b.halts(b.run(list), CodeApplyError)
+		require.Equal(t, "42601", halt.SQLState)
+		require.NotContains(t, halt.Error(), "secret")
+		require.Contains(t, halt.Reason, "column v is none of type jsonpath here")
+		b.on(b.target, "ALTER TABLE "+table+" ALTER v TYPE text")
+		require.NoError(t, b.run(list))
+	}
 }
