@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pgfed/pgfed/internal/admin"
+	"github.com/pgfed/pgfed/internal/catalog"
 )
 
 // initReport is what "replctl init" prints for programs.
@@ -21,6 +22,8 @@ type initReport struct {
 	Changed  bool       `json:"changed"`
 	Steps    []initStep `json:"steps"`
 	Warnings []string   `json:"warnings"`
+	// Unfit is what init refuses: nothing was changed.
+	Unfit []catalog.Unfit `json:"unfit,omitempty"`
 }
 
 type initStep struct {
@@ -38,6 +41,10 @@ publication the tables that were made since. It may be interrupted and repeated:
 it does what is left to do, and nothing when nothing is left. It never replaces
 a slot that was lost. Run it as a superuser; the replicator itself needs no more
 than the role that --role makes.
+
+As long as the federation file selects a table that cannot be federated as it is,
+init names each with its reason, changes nothing and ends with 1. Mend them, or
+exclude them in the file; --dry-run tells the same.
 
 The slot comes last and waits for every transaction that is open on the server;
 init says for whom it waits.`,
@@ -63,6 +70,9 @@ func (s *session) init(ctx context.Context, o admin.Options, dryRun, yes bool) e
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	plan, err := s.plan(ctx, conn, o)
+	if unfit, refused := errors.AsType[*admin.UnfitError](err); refused {
+		return s.refuse(o.Node, f, unfit.Unfit)
+	}
 	if err != nil {
 		return failure{fmt.Errorf("init %s: %w", o.Node, err)}
 	}

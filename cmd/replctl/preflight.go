@@ -57,7 +57,17 @@ func (s *session) preflight(ctx context.Context, f *config.Federation, role stri
 		Node     string             `json:"node"`
 		Findings preflight.Findings `json:"findings"`
 	}{!findings.Failed(), s.node, findings}
-	if err := s.print(document, func(w io.Writer) { findingsTable(w, findings) }); err != nil {
+	var exclude []string
+	for _, finding := range findings {
+		if finding.Exclude != "" {
+			exclude = append(exclude, finding.Exclude)
+		}
+	}
+	section, err := leftOut(f, exclude)
+	if err != nil {
+		return err
+	}
+	if err := s.print(document, func(w io.Writer) { findingsTable(w, findings, section) }); err != nil {
 		return err
 	}
 	if findings.Failed() {
@@ -97,7 +107,7 @@ func unanswered(err error) preflight.Findings {
 	}}
 }
 
-func findingsTable(w io.Writer, findings preflight.Findings) {
+func findingsTable(w io.Writer, findings preflight.Findings, section string) {
 	errors, warnings := 0, 0
 	row(w, "RESULT", "CHECK", "SUBJECT", "FINDING")
 	var remedies []string
@@ -118,6 +128,7 @@ func findingsTable(w io.Writer, findings preflight.Findings) {
 	if len(remedies) > 0 {
 		fmt.Fprintf(w, "\nWhat to do:\n%s\n", strings.Join(remedies, "\n"))
 	}
+	fmt.Fprint(w, section)
 	fmt.Fprintf(w, "\n%s, %s\n", counted(errors, "error"), counted(warnings, "warning"))
 }
 

@@ -394,3 +394,59 @@ func TestInitAndPreflight(t *testing.T) {
 	require.Less(t, time.Since(started), 5*time.Second)
 	require.Equal(t, 1, run("init", "--yes", "--timeout", "2s").code)
 }
+
+// Forty tables that cannot be federated are one readable page, with a section of
+// the file at its end that init accepts when it is pasted.
+func TestUnfitTablesAreRefused(t *testing.T) {
+	url := pgtest.Start(t).Database(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	defer conn.Close(context.Background())
+	_, err = conn.Exec(t.Context(), `CREATE TABLE accounts (id int PRIMARY KEY); CREATE VIEW named AS SELECT 1; CREATE TABLE "Odd ""one"" *" (id int);
+		CREATE TABLE late (id int PRIMARY KEY DEFERRABLE); CREATE TABLE silent (id int PRIMARY KEY); ALTER TABLE silent REPLICA IDENTITY NOTHING;
+		DO $$ BEGIN FOR i IN 10..45 LOOP EXECUTE format('CREATE TABLE log_%s (what text)', i); END LOOP; END $$`)
+	require.NoError(t, err)
+	text, err := os.ReadFile(federationFile(t))
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "pgfed.yaml")
+	before, tables, found := strings.Cut(string(text), "tables: ")
+	require.True(t, found)
+	require.NoError(t, os.WriteFile(path, []byte(before+"tables: "+strings.Replace(tables, `"public.*"`, `"public.*", named`, 1)), 0o644))
+	run := func(args ...string) result {
+		return replctl(t, append(args, "--config", path, "--node", "east", "--postgres", url)...)
+	}
+
+	r := run("init", "--yes")
+	require.Equal(t, 1, r.code)
+	require.Equal(t, "replctl: init east: the federation file selects what cannot be federated as it is (40 reasons); nothing was changed\n", r.errs)
+	golden(t, "init_unfit.txt", r.out)
+	require.Equal(t, r, run("init", "--dry-run"), "a dry run says the same")
+
+	var document struct {
+		Changed bool
+		Steps   []any
+		Unfit   []struct{ Table, Code, Reason, Remedy, Exclude string }
+	}
+	r = run("init", "--yes", "-o", "json")
+	require.Equal(t, 1, r.code)
+	require.NoError(t, json.Unmarshal([]byte(r.out), &document))
+	require.False(t, document.Changed)
+	require.Empty(t, document.Steps)
+	require.Len(t, document.Unfit, 40)
+	require.Contains(t, document.Unfit[0].Remedy, `ALTER TABLE "public"."Odd ""one"" *" REPLICA IDENTITY FULL`)
+
+	r = run("preflight")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.out, "not_installed", "nothing was installed")
+	require.Equal(t, 40, strings.Count(r.out, "ERROR"))
+	_, section, found := strings.Cut(r.out, "\ntables:\n")
+	require.True(t, found)
+	section, _, _ = strings.Cut(section, "\n\n")
+
+	require.NoError(t, os.WriteFile(path, []byte(before+"tables:\n"+section+"\n"), 0o644))
+	r = run("init", "--yes")
+	require.Equal(t, 0, r.code, r.out+r.errs)
+	r = run("preflight")
+	require.Equal(t, 0, r.code, r.out+r.errs)
+	require.NotContains(t, r.out, "tables:\n")
+}

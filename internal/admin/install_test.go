@@ -28,6 +28,7 @@ nodes:
 tables:
   include: ["public.*", "app.*"]
   exclude: ["public.local_*"]
+  insert_only: [events]
 `
 
 const schema = `
@@ -211,6 +212,37 @@ func TestInstallRefuses(t *testing.T) {
 	pgtest.Exec(t, second, "CREATE PUBLICATION pgfed_demo FOR ALL TABLES")
 	_, err = NewPlan(ctx, second, east)
 	require.ErrorContains(t, err, "all tables")
+}
+
+// Everything that cannot be federated is named at once, a dry run too, and
+// nothing is changed; excluded, it is no hindrance, and neither is the rest.
+func TestInstallRefusesUnfitTables(t *testing.T) {
+	conn := member(t, pgtest.Start(t))
+	pgtest.Exec(t, conn, "CREATE TABLE bare (id int); CREATE TABLE silent (id int PRIMARY KEY); ALTER TABLE silent REPLICA IDENTITY NOTHING")
+	f := federation(t)
+	o := Options{Federation: f, Node: "east", Role: "replicator"}
+	_, err := NewPlan(context.Background(), conn, o)
+	var unfit *UnfitError
+	require.ErrorAs(t, err, &unfit)
+	require.Len(t, unfit.Unfit, 2)
+	require.ErrorContains(t, err, "public.bare (no primary key")
+	require.ErrorContains(t, err, "public.silent (REPLICA IDENTITY NOTHING")
+	_, err = ReadNode(context.Background(), conn)
+	require.ErrorIs(t, err, ErrNotInstalled)
+
+	f.Tables.Exclude = append(f.Tables.Exclude, "public.bare")
+	f.Tables.InsertOnly = append(f.Tables.InsertOnly, "public.silent", "public.accounts")
+	plan := install(t, conn, o)
+	require.Equal(t, []string{"accounts", `app."Odd name"`, "events", "hippos", "silent"}, published(t, conn))
+	require.Contains(t, strings.Join(plan.Warnings, "\n"), "public.accounts has a replica identity, so tables.insert_only, which names it, does nothing")
+
+	// A member stays one: what became unfit holds up init, not the replicator.
+	pgtest.Exec(t, conn, "CREATE TABLE later (id int)")
+	_, err = NewPlan(context.Background(), conn, o)
+	require.ErrorContains(t, err, "public.later (no primary key")
+	names, err := Unpublished(context.Background(), conn, f)
+	require.NoError(t, err)
+	require.Equal(t, []string{"public.later"}, names)
 }
 
 func TestInstallRefusesAServerThatCannotCapture(t *testing.T) {

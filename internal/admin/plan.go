@@ -88,7 +88,8 @@ type planner struct {
 
 // NewPlan looks at the database, changes nothing, and says what Install would
 // do. It refuses a database that belongs to somebody else, a server that
-// cannot capture, and a slot that was lost.
+// cannot capture, a slot that was lost, and, with an UnfitError, tables that
+// cannot be federated as they are.
 func NewPlan(ctx context.Context, q Querier, o Options) (*Plan, error) {
 	if _, known := o.Federation.Nodes[o.Node]; !known {
 		return nil, fmt.Errorf("node %q is not in the federation file; the nodes are %s", o.Node, strings.Join(o.Federation.NodeNames(), ", "))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pgfed/pgfed/conflict"
 	"github.com/pgfed/pgfed/internal/catalog"
 )
 
@@ -39,6 +40,9 @@ func (p *planner) publication(ctx context.Context) error {
 	if err := p.checkPublication(name, have); err != nil {
 		return err
 	}
+	if err := p.fit(tables); err != nil {
+		return err
+	}
 	var join, leave []*catalog.Table
 	wanted := map[uint32]bool{}
 	for _, t := range tables.ToPublish() {
@@ -58,6 +62,31 @@ func (p *planner) publication(ctx context.Context) error {
 		return nil
 	}
 	p.alter(name, have, join, leave)
+	return nil
+}
+
+// UnfitError says what the file selects and cannot be federated as it is, all of
+// it. Nothing was changed.
+type UnfitError struct{ Unfit []catalog.Unfit }
+
+// Error names each with its reason.
+func (e *UnfitError) Error() string {
+	parts := make([]string, len(e.Unfit))
+	for i, u := range e.Unfit {
+		parts[i] = u.Table + " (" + u.Reason + ")"
+	}
+	return "these cannot be federated as they are; mend them, or exclude them in the federation file: " + strings.Join(parts, "; ")
+}
+
+// fit refuses while the file selects what cannot be federated.
+func (p *planner) fit(tables *catalog.Tables) error {
+	rules, err := conflict.Compile(p.Federation.RuleSpec(), p.Federation.NodeNames(), p.Federation.Policy())
+	if err != nil {
+		return fmt.Errorf("read the ownership rules: %w", err)
+	}
+	if unfit := tables.Unfit(p.server, rules); len(unfit) > 0 {
+		return &UnfitError{Unfit: unfit}
+	}
 	return nil
 }
 
@@ -127,8 +156,8 @@ func (p *planner) warnAboutTables(tables *catalog.Tables) {
 		switch {
 		case t.Persistence != 'p':
 			p.warn("%s is unlogged: its changes cannot be captured and it is left out", t)
-		case !t.Identifiable():
-			p.warn("%s has no replica identity: INSERT and TRUNCATE are replicated, and this server will refuse its UPDATE and DELETE", t)
+		case t.InsertOnly && t.Identifiable():
+			p.warn("%s has a replica identity, so tables.insert_only, which names it, does nothing", t)
 		}
 	}
 	for _, t := range tables.Apart() {

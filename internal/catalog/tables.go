@@ -14,6 +14,7 @@ import (
 const (
 	Ordinary    = 'r'
 	Partitioned = 'p'
+	Foreign     = 'f' // read only where it is a partition
 )
 
 // Table is a table of the member database.
@@ -21,7 +22,7 @@ type Table struct {
 	OID         uint32
 	Schema      string
 	Name        string
-	Kind        byte // Ordinary or Partitioned
+	Kind        byte // Ordinary, Partitioned or Foreign
 	Persistence byte // 'p' permanent, 'u' unlogged
 	Owner       string
 
@@ -43,11 +44,16 @@ type Table struct {
 	ReferencedBy       []string // schema.name of tables with a foreign key to this one
 	References         []string // schema.name of tables this one has a foreign key to
 	CascadesTo         []string // those of ReferencedBy whose rows go or change with ours
+	CascadesFrom       []string // those of References with whose rows ours go or change
 	EstimatedRows      int64    // -1 when never analyzed
-	EnabledAlwaysCount int      // triggers that also fire when changes are applied
+	EnabledAlwaysCount int      // triggers and rules that also act when changes are applied
+	UnreadableColumns  []string // of types that a server writes and does not read back
+	Extension          string   // that it belongs to; "" for none
 
-	Selected  bool // the federation file selects it
-	Published bool // in the publication, by itself or by an ancestor
+	Selected     bool     // the federation file selects it
+	LocalColumns []string // those that the file keeps from being sent
+	InsertOnly   bool     // the file says that its rows are never changed or deleted
+	Published    bool     // in the publication, by itself or by an ancestor
 }
 
 // String gives schema.name, unquoted, for messages.
@@ -70,6 +76,8 @@ func (t *Table) Covers(column string) bool {
 // those that the federation file selects marked.
 type Tables struct {
 	all      []*Table
+	others   []other  // what the file names and is no table
+	absent   []string // what the file names and is not there
 	byOID    map[uint32]*Table
 	children map[uint32][]*Table
 }
@@ -113,9 +121,20 @@ SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relpersistence::text, pg_
        ARRAY(SELECT DISTINCT fn.nspname || '.' || f.relname
                FROM pg_constraint k JOIN pg_class f ON f.oid = k.conrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace
               WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conrelid <> c.oid AND k.confdeltype IN ('c', 'n', 'd') ORDER BY 1),
-       (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled IN ('A', 'R'))
+       ARRAY(SELECT DISTINCT fn.nspname || '.' || f.relname
+               FROM pg_constraint k JOIN pg_class f ON f.oid = k.confrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace
+              WHERE k.contype = 'f' AND k.conrelid = c.oid AND k.confrelid <> c.oid
+                AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')) ORDER BY 1),
+       (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled IN ('A', 'R')) +
+       (SELECT count(*) FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.ev_enabled IN ('A', 'R')),
+       ARRAY(SELECT a.attname::text FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND t.typnamespace = 'pg_catalog'::regnamespace
+                AND t.typname IN ('pg_node_tree', 'pg_ndistinct', 'pg_dependencies', 'pg_mcv_list', 'pg_brin_bloom_summary', 'pg_brin_minmax_multi_summary', 'gtsvector')
+              ORDER BY a.attnum),
+       coalesce((SELECT e.extname::text FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'), '')
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+ WHERE (c.relkind IN ('r', 'p') OR c.relkind = 'f' AND c.relispartition) AND c.relpersistence <> 't'
    AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'pgfed')
  ORDER BY n.nspname, c.relname`
 
@@ -137,12 +156,13 @@ func ReadTables(ctx context.Context, q Querier, f *config.Federation) (*Tables, 
 		var index []string
 		if err := rows.Scan(&t.OID, &t.Schema, &t.Name, &kind, &persistence, &t.Owner, &t.Parent, &identity, &t.RowSecurity,
 			&t.ForcedRowSecurity, &t.EstimatedRows, &t.Columns, &t.StoredColumns, &t.VirtualColumns, &t.RequiredColumns, &t.SequenceColumns, &t.DefaultSequences, &t.PrimaryKey, &t.DeferrableKey, &index,
-			&t.ReferencedBy, &t.References, &t.CascadesTo, &t.EnabledAlwaysCount); err != nil {
+			&t.ReferencedBy, &t.References, &t.CascadesTo, &t.CascadesFrom, &t.EnabledAlwaysCount, &t.UnreadableColumns, &t.Extension); err != nil {
 			return nil, fmt.Errorf("read the tables: %w", err)
 		}
 		t.Kind, t.Persistence, t.Identity = kind[0], persistence[0], identity[0]
 		t.IdentityColumns = identityColumns(t, index)
-		t.Selected = f.Included(t.Schema, t.Name)
+		t.LocalColumns = slices.DeleteFunc(slices.Clone(t.Columns), func(column string) bool { return !f.Local(t.Schema, t.Name, column) })
+		t.Selected, t.InsertOnly = f.Included(t.Schema, t.Name), f.InsertOnly(t.Schema, t.Name)
 		t.Published = published[t.OID]
 		ts.all = append(ts.all, t)
 		ts.byOID[t.OID] = t
@@ -156,7 +176,7 @@ func ReadTables(ctx context.Context, q Querier, f *config.Federation) (*Tables, 
 	for _, t := range ts.all {
 		ts.place(t)
 	}
-	return ts, nil
+	return ts, ts.readNamed(ctx, q, f)
 }
 
 func identityColumns(t *Table, index []string) []string {
@@ -222,7 +242,7 @@ func (ts *Tables) ToPublish() []*Table {
 	visit = func(t *Table) {
 		switch {
 		case t.Selected && ts.whole(t):
-			if t.Kind == Partitioned || t.Persistence == 'p' {
+			if t.Kind == Partitioned || t.Kind == Ordinary && t.Persistence == 'p' {
 				targets = append(targets, t)
 			}
 		case t.Kind == Partitioned:
@@ -240,10 +260,11 @@ func (ts *Tables) ToPublish() []*Table {
 	return targets
 }
 
-// whole reports whether everything below the table is selected.
+// whole reports whether everything below the table is selected, but for foreign
+// tables, whose rows are not in this server's WAL in any case.
 func (ts *Tables) whole(t *Table) bool {
 	for _, child := range ts.children[t.OID] {
-		if !child.Selected || !ts.whole(child) {
+		if child.Kind != Foreign && !child.Selected || !ts.whole(child) {
 			return false
 		}
 	}

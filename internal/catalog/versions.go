@@ -40,6 +40,14 @@ func (s Server) SafeMinor() int {
 // Failover reports whether slots can be kept on physical standbys (17).
 func (s Server) Failover() bool { return s.Major >= 17 }
 
+// RefusesUpserts reports whether the server refuses INSERT ... ON CONFLICT DO
+// UPDATE and MERGE, as it does UPDATE and DELETE, where a published table has no
+// replica identity (18, and minor releases since November 2025).
+func (s Server) RefusesUpserts() bool {
+	since, known := map[int]int{14: 20, 15: 15, 16: 11, 17: 7}[s.Major]
+	return !known || s.Minor >= since
+}
+
 // OriginCapacity names the setting that bounds replication origins: those of
 // their own since 18, the slots' before.
 func (s Server) OriginCapacity() string {

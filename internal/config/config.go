@@ -42,6 +42,9 @@ type Broker struct {
 type Tables struct {
 	Include []string `yaml:"include" json:"include"`
 	Exclude []string `yaml:"exclude" json:"exclude"`
+	// InsertOnly are tables without replica identity on purpose: INSERT and
+	// TRUNCATE are carried, and their own server refuses UPDATE and DELETE.
+	InsertOnly []string `yaml:"insert_only" json:"insert_only,omitempty"`
 	// LocalColumns are each node's own: never sent, never written and never
 	// compared. Patterns "schema.table.column".
 	LocalColumns []string `yaml:"local_columns" json:"local_columns,omitempty"`

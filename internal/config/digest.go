@@ -39,6 +39,7 @@ func (f *Federation) json() []byte {
 func (f *Federation) normalize() {
 	f.Tables.Include = patternSet(f.Tables.Include)
 	f.Tables.Exclude = patternSet(f.Tables.Exclude)
+	f.Tables.InsertOnly = patternSet(f.Tables.InsertOnly)
 	f.Tables.LocalColumns = columnSet(f.Tables.LocalColumns)
 	for i := range f.Ownership {
 		rule := &f.Ownership[i]

@@ -78,8 +78,39 @@ func (f *Federation) Included(schema, table string) bool {
 	if reserved(schema) {
 		return false
 	}
-	matches := func(pattern string) bool { return conflict.Match(pattern, schema, table) }
-	return slices.ContainsFunc(f.Tables.Include, matches) && !slices.ContainsFunc(f.Tables.Exclude, matches)
+	return matched(f.Tables.Include, schema, table) && !matched(f.Tables.Exclude, schema, table)
+}
+
+// InsertOnly reports whether a table may lack a replica identity, because
+// nobody means to change or delete its rows.
+func (f *Federation) InsertOnly(schema, table string) bool {
+	return matched(f.Tables.InsertOnly, schema, table)
+}
+
+func matched(patterns []string, schema, table string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return conflict.Match(pattern, schema, table) })
+}
+
+// Named lists, as schema and name, the tables that the file includes by name and
+// not by a wildcard, less those that it excludes.
+func (f *Federation) Named() [][2]string {
+	var names [][2]string
+	for _, pattern := range f.Tables.Include {
+		if strings.ContainsAny(pattern, "*?") {
+			continue
+		}
+		if schema, table, _ := strings.Cut(qualify(pattern), "."); f.Included(schema, table) {
+			names = append(names, [2]string{schema, table})
+		}
+	}
+	return names
+}
+
+// PatternOf is the pattern that matches a table by its name. Characters that a
+// pattern cannot hold are matched by a wildcard.
+func PatternOf(schema, table string) string {
+	plain := strings.NewReplacer(".", "?", "*", "?", "\"", "?", " ", "?", "\t", "?", "\r", "?", "\n", "?")
+	return plain.Replace(schema) + "." + plain.Replace(table)
 }
 
 // Local reports whether a column is each node's own: not sent, not written and

@@ -36,6 +36,7 @@ func (f *Federation) Check() FileErrors {
 	c.broker()
 	c.patterns("tables.include", f.Tables.Include)
 	c.patterns("tables.exclude", f.Tables.Exclude)
+	c.patterns("tables.insert_only", f.Tables.InsertOnly)
 	if len(f.Tables.Include) == 0 {
 		c.fail("tables.include", `selects nothing; name at least one pattern, such as "public.*"`)
 	}

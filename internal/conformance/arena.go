@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,13 +52,27 @@ type arena struct {
 
 const selection = "include: [\"*.*\"]\nexclude: [\"*.local_*\"]\nlocal_columns: [\"*.*.local_*\"]"
 
+// insertOnly is the key for the tables that cases have without replica identity.
+func insertOnly(cases []*Case) string {
+	var names []string
+	for _, c := range cases {
+		for _, table := range c.InsertOnly {
+			names = append(names, strconv.Quote(c.Schema()+"."+table))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "\ninsert_only: [" + strings.Join(names, ", ") + "]"
+}
+
 // settled is a table that is always equal: waiting for it is waiting for
 // everything that was written before.
 const settled = "CREATE TABLE public.settled (id int PRIMARY KEY)"
 
-// newArena makes databases and no replicators yet. c is nil for the arena that
-// cases share.
-func newArena(t testing.TB, majors Majors, judge *pgtest.Server, c *Case) (*arena, error) {
+// newArena makes databases and no replicators yet, for one case that is alone or
+// for those that share it.
+func newArena(t testing.TB, majors Majors, judge *pgtest.Server, cases ...*Case) (*arena, error) {
 	t.Helper()
 	config := fedtest.Config{
 		Nodes: Nodes, Tables: selection, Idle: true,
@@ -65,6 +80,10 @@ func newArena(t testing.TB, majors Majors, judge *pgtest.Server, c *Case) (*aren
 	}
 	for i, node := range Nodes {
 		config.PostgresAt[node] = []pgtest.Option{pgtest.Major(majors.at(i))}
+	}
+	var c *Case
+	if cases[0].Alone != "" {
+		c = cases[0]
 	}
 	if c != nil {
 		if c.Tables != "" {
@@ -75,6 +94,7 @@ func newArena(t testing.TB, majors Majors, judge *pgtest.Server, c *Case) (*aren
 			config.Postgres = append(config.Postgres, pgtest.Setting(name, value))
 		}
 	}
+	config.Tables += insertOnly(cases)
 	a := &arena{t: t, f: fedtest.New(t, config), oracle: judge, url: judge.Database(t)}
 	if c != nil {
 		a.role = c.Role
@@ -167,6 +187,24 @@ func (a *arena) end() {
 func (a *arena) init(node string) error {
 	_, err := a.f.Node(node).TryReplctl(context.Background(), "init", "--yes", "--role", fedtest.Role)
 	return err
+}
+
+// refused wants init to have said all of it, however wide its columns are, and to
+// have changed nothing.
+func (a *arena) refused(err error, said []string) error {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	for _, part := range said {
+		if !strings.Contains(text, part) {
+			return fmt.Errorf("init does not say %q: %w", part, err)
+		}
+	}
+	for _, node := range a.f.Nodes() {
+		left := node.One("SELECT (SELECT count(*) FROM pg_namespace WHERE nspname = 'pgfed') + (SELECT count(*) FROM pg_replication_slots) + (SELECT count(*) FROM pg_replication_origin)")
+		if left != "0" {
+			return fmt.Errorf("init refuses %s, and has changed it: %w", node.Name, err)
+		}
+	}
+	return nil
 }
 
 // address is a superuser's connection string for a node or the oracle.

@@ -35,6 +35,7 @@ type Case struct {
 	Server      map[string]string
 	Role        []string
 	Tables      string
+	InsertOnly  []string // tables without replica identity
 	Ownership   string
 	Config      string
 	Contrib     []string
@@ -53,7 +54,7 @@ const (
 // Expectation is what must become of a case.
 type Expectation struct {
 	Kind   string
-	Detail string // the halt's code, a part of init's message, a SQLSTATE
+	Detail string // the halt's code, a SQLSTATE, or lines that are parts of init's message
 }
 
 // Step is one section.
@@ -187,7 +188,11 @@ func (p *parser) header(line string) error {
 	case "slow":
 		p.c.Slow = value
 	case "expect":
-		p.c.Expect.Kind, p.c.Expect.Detail, _ = strings.Cut(value, " ")
+		kind, detail, _ := strings.Cut(value, " ")
+		if p.c.Expect.Kind == RefusedAtInit && kind == RefusedAtInit { // all that init must say
+			detail = p.c.Expect.Detail + "\n" + detail
+		}
+		p.c.Expect = Expectation{kind, detail}
 	case "limit":
 		p.c.Limit = value
 	case "encoding":
@@ -198,6 +203,8 @@ func (p *parser) header(line string) error {
 		p.c.Role = append(p.c.Role, value)
 	case "tables":
 		p.c.Tables += value + "\n"
+	case "insert_only":
+		p.c.InsertOnly = append(p.c.InsertOnly, strings.Fields(value)...)
 	case "ownership":
 		p.c.Ownership += value + "\n"
 	case "config":

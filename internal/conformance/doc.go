@@ -16,8 +16,10 @@
 //	alone         why the case needs a federation of its own
 //	slow          why it is left out of the CI-sized run
 //	expect        equal (the default), halt CODE, refused-at-init TEXT or
-//	              refused-by-server SQLSTATE
+//	              refused-by-server SQLSTATE. Several lines refused-at-init: init
+//	              says all of it; it changes nothing
 //	limit         the known limit that this case documents, in a sentence
+//	insert_only   tables of the case that have no replica identity on purpose
 //	encoding      NODE=NAME: that node's database has another encoding
 //	server        name=value: a setting of every server
 //	role          name = value: a setting of the replicators' role (alone)

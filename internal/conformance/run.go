@@ -50,7 +50,7 @@ func Together(t testing.TB, majors Majors, judge *pgtest.Server, cases []*Case) 
 // that were not judged.
 func together(t testing.TB, majors Majors, judge *pgtest.Server, cases []*Case) (done []Verdict, rest []*Case) {
 	t.Helper()
-	a, err := newArena(t, majors, judge, nil)
+	a, err := newArena(t, majors, judge, cases...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,10 +152,9 @@ func (r *running) alone(shared bool) {
 	if shared {
 		r.step(Step{Verb: "init"})
 	} else if err := r.a.start(); err != nil {
-		if r.c.Expect.Kind == RefusedAtInit && strings.Contains(err.Error(), r.c.Expect.Detail) {
-			return
+		if r.err = err; r.c.Expect.Kind == RefusedAtInit {
+			r.err = r.a.refused(err, strings.Split(r.c.Expect.Detail, "\n"))
 		}
-		r.err = err
 		return
 	} else if r.c.Expect.Kind == RefusedAtInit {
 		r.err = errors.New("init did not refuse")

@@ -48,3 +48,30 @@ func TestGuaranteesNameRealTests(t *testing.T) {
 		require.True(t, known[name], "docs/GUARANTEES.md names %s, which does not exist", name)
 	}
 }
+
+// TestEveryRefusalIsExplained: docs/OPERATIONS.md has a row for each code with
+// which init refuses a table, and for no other.
+func TestEveryRefusalIsExplained(t *testing.T) {
+	source, err := os.ReadFile("../catalog/unfit.go")
+	require.NoError(t, err)
+	given := map[string]bool{}
+	for _, match := range regexp.MustCompile(`(?:refuse\(t,|Code:) "([a-z_]+)"`).FindAllStringSubmatch(string(source), -1) {
+		given[match[1]] = true
+	}
+	require.Greater(t, len(given), 8)
+
+	text, err := os.ReadFile("../../docs/OPERATIONS.md")
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(text), "\n## What init refuses\n")
+	require.True(t, found)
+	section, _, _ = strings.Cut(section, "\n## ")
+	explained := map[string]bool{}
+	for line := range strings.Lines(section) {
+		if cell, _, isRow := strings.Cut(strings.TrimPrefix(line, "| "), " | "); isRow {
+			for _, code := range regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(cell, -1) {
+				explained[code[1]] = true
+			}
+		}
+	}
+	require.Equal(t, given, explained)
+}

@@ -23,7 +23,8 @@ type Config struct {
 	Schema   string
 	SchemaAt map[string]string
 	// YAML fragments of the federation file. Tables defaults to public.*
-	// except public.local_*; Ownership is list items; Extra is top-level keys
+	// except public.local_*, with public.history_* (the bank's entries) only
+	// inserted into; Ownership is list items; Extra is top-level keys
 	// (causal waits and stalls are short unless it says otherwise).
 	Tables    string
 	Ownership string
@@ -143,7 +144,7 @@ func (f *Federation) document() string {
 	}
 	tables := f.Config.Tables
 	if tables == "" {
-		tables = "include: [\"public.*\"]\nexclude: [\"public.local_*\"]"
+		tables = "include: [\"public.*\"]\nexclude: [\"public.local_*\"]\ninsert_only: [\"public.history_*\"]"
 	}
 	fmt.Fprintf(&b, "tables:\n%s\n", indent(tables))
 	if f.Config.Ownership != "" {

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/pgfed/pgfed/internal/catalog"
-	"github.com/pgfed/pgfed/internal/change"
 )
 
 func (c *check) publication(ctx context.Context) error {
@@ -83,14 +82,27 @@ func (c *check) allTables(context.Context) error {
 	if c.tables == nil {
 		return nil // reported with the publication
 	}
+	unfit := map[string]bool{}
+	for _, u := range c.tables.Unfit(c.server, c.rules) {
+		unfit[u.Table] = true
+		c.findings = append(c.findings, Finding{
+			Severity: Error, Code: u.Code, Subject: u.Table, Message: u.Reason, Exclude: u.Exclude,
+			Remedy: fmt.Sprintf("%s; or leave it out with tables.exclude: [%q]", u.Remedy, u.Exclude),
+		})
+	}
 	selected := c.tables.Selected()
-	if len(selected) == 0 {
+	if len(selected) == 0 && len(unfit) == 0 {
 		c.warn("no_tables", "tables.include", "the file selects no table of this database", "create the tables, or correct tables.include")
 		return nil
 	}
 	for _, t := range selected {
-		c.table(t)
+		c.table(t, unfit[t.String()])
 	}
+	for _, name := range c.tables.Absent() {
+		c.warn("absent_table", name, "tables.include names it, and this database has no such table: what a peer sends for it halts that origin here",
+			"create it as at the peers, or correct tables.include")
+	}
+	c.roots()
 	for _, t := range c.tables.Apart() {
 		c.warn("partitions_apart", t.String(), "the file selects this partitioned table but not all of its partitions, so later partitions are not captured by themselves",
 			"select all partitions, or run replctl init after each new one")
@@ -98,23 +110,16 @@ func (c *check) allTables(context.Context) error {
 	return nil
 }
 
-// table makes the checks of one table; one finding each, or ok.
-func (c *check) table(t *catalog.Table) {
+// table makes the checks of one table that are no reason to refuse it; one
+// finding each, or ok when there is none and it is fit.
+func (c *check) table(t *catalog.Table, unfit bool) {
 	before := len(c.findings)
 	name := t.String()
-	switch {
-	case t.Persistence != 'p':
+	if t.Persistence != 'p' && !unfit {
 		c.warn("unlogged", name, "an unlogged table writes no WAL: its changes are not captured", "ALTER TABLE "+t.Quoted()+" SET LOGGED, or exclude it")
-	case t.DeferrableKey && !t.Identifiable():
-		c.warn("deferrable_key", name, "the primary key is deferrable and cannot identify rows: only INSERT and TRUNCATE are possible, the server refuses UPDATE and DELETE",
-			"make it NOT DEFERRABLE, or ALTER TABLE "+t.Quoted()+" REPLICA IDENTITY FULL")
-	case !t.Identifiable():
-		c.warn("no_identity", name, "no replica identity: only INSERT and TRUNCATE are possible, and once published the server refuses this table's UPDATE and DELETE",
-			"add a primary key, or ALTER TABLE "+t.Quoted()+" REPLICA IDENTITY FULL, or exclude it")
 	}
-	c.generatedIdentity(t)
-	c.ownerColumn(t)
 	c.localColumns(t)
+	c.insertOnly(t)
 	if outside := c.outside(t.ReferencedBy); len(outside) > 0 {
 		c.warn("referenced_from_outside", name, "foreign keys of tables that are not replicated ("+outside+") point here; applied deletes do not check or cascade them",
 			"replicate those tables too, or drop the foreign keys")
@@ -129,39 +134,54 @@ func (c *check) table(t *catalog.Table) {
 			"use uuid keys, or give each node its own START and a common INCREMENT BY")
 	}
 	if t.EnabledAlwaysCount > 0 {
-		c.warn("always_trigger", name, fmt.Sprintf("%d triggers (ENABLE ALWAYS or REPLICA) also fire when peers' changes are applied", t.EnabledAlwaysCount),
+		c.warn("always_trigger", name, fmt.Sprintf("%d triggers or rules (ENABLE ALWAYS or REPLICA) also act when peers' changes are applied", t.EnabledAlwaysCount),
 			"make sure that they write nothing that is replicated")
 	}
-	if len(c.findings) == before {
-		c.ok("table", name, "identity (%s)", strings.Join(t.IdentityColumns, ", "))
+	if t.Extension != "" {
+		c.warn("extension_table", name, "it belongs to extension "+t.Extension+", which writes rows itself when it is created or upgraded: done at two nodes, these clash",
+			`exclude it, unless the extension leaves its rows to you`)
+	}
+	if len(c.findings) == before && !unfit {
+		c.ok("table", name, "%s", carried(t))
 	}
 }
 
-// generatedIdentity: a generated column that is not sent identifies nothing.
-// From 18 on stored ones are sent, and the server refuses UPDATE and DELETE of a
-// published table with a virtual one under FULL. Earlier servers send none, and
-// FULL leaves them out.
-func (c *check) generatedIdentity(t *catalog.Table) {
-	for _, column := range t.IdentityColumns {
-		stored, virtual := slices.Contains(t.StoredColumns, column), slices.Contains(t.VirtualColumns, column)
-		if !virtual && (!stored || c.server.SendsGenerated() || t.Identity == change.IdentityFull) {
-			continue
+// carried says what of a fit table reaches the peers.
+func carried(t *catalog.Table) string {
+	if t.Identifiable() {
+		return "identity (" + strings.Join(t.IdentityColumns, ", ") + ")"
+	}
+	return "insert only: the server refuses its UPDATE and DELETE"
+}
+
+// insertOnly: what the file says about tables without identity, against what
+// they are.
+func (c *check) insertOnly(t *catalog.Table) {
+	if !t.InsertOnly {
+		return
+	}
+	if t.Identifiable() {
+		c.warn("insert_only_identity", t.String(), "it has a replica identity, so tables.insert_only, which names it, does nothing: updates and deletes are carried",
+			"take it out of tables.insert_only, or ALTER TABLE "+t.Quoted()+" REPLICA IDENTITY NOTHING")
+		return
+	}
+	if !c.server.RefusesUpserts() {
+		c.warn("insert_only_upserts", t.String(), fmt.Sprintf("Postgres %s refuses UPDATE and DELETE of a table without replica identity, but neither INSERT ... ON CONFLICT DO UPDATE nor MERGE: what these change halts the peers", c.server.Version),
+			"upgrade to the newest minor release, or keep to plain INSERT")
+	}
+	if len(t.CascadesFrom) > 0 {
+		c.warn("insert_only_cascade", t.String(), "a foreign key would delete or change its rows with those of "+strings.Join(t.CascadesFrom, ", ")+": the server refuses that, and with it the DELETE or UPDATE there",
+			"make the foreign key ON DELETE and ON UPDATE NO ACTION, or give the table a replica identity")
+	}
+}
+
+// roots: partitions that come later begin with what their root has.
+func (c *check) roots() {
+	for _, t := range c.tables.All() {
+		if t.Kind == catalog.Partitioned && t.Selected && !t.InsertOnly && len(t.PrimaryKey) == 0 && !slices.Contains(c.tables.Apart(), t) {
+			c.warn("later_partitions", t.String(), "it has no primary key, so a partition that is made later has no replica identity until it gets one, and the server refuses its UPDATE and DELETE",
+				"make partitions with a key: CREATE TABLE ... PARTITION OF "+t.Quoted()+" (PRIMARY KEY (...)) ...")
 		}
-		c.fail("generated_identity", t.String(), "column "+column+" of the replica identity is generated, and this server does not send it: UPDATE and DELETE are refused, or find no row at the peers",
-			"ALTER TABLE "+t.Quoted()+" REPLICA IDENTITY USING INDEX, with a unique index over ordinary columns, or exclude it")
-	}
-}
-
-// ownerColumn: whose row it was must be in every change's old image.
-func (c *check) ownerColumn(t *catalog.Table) {
-	column := c.rules.For(t.Schema, t.Name).Column
-	switch {
-	case column == "":
-	case !slices.Contains(t.Columns, column):
-		c.fail("owner_column_missing", t.String(), "column "+column+", which names the owner, does not exist", "add the column, or correct the ownership rule")
-	case t.Identifiable() && !t.Covers(column):
-		c.fail("owner_column_outside_identity", t.String(), "column "+column+", which names the owner, is not part of the replica identity, so updates and deletes do not tell it",
-			"ALTER TABLE "+t.Quoted()+" REPLICA IDENTITY FULL, or a unique index with "+column+" as identity")
 	}
 }
 

@@ -33,6 +33,7 @@ type Finding struct {
 	Subject  string   `json:"subject"` // the setting, table or peer it is about
 	Message  string   `json:"message"`
 	Remedy   string   `json:"remedy,omitempty"`
+	Exclude  string   `json:"exclude,omitempty"` // a pattern for tables.exclude that ends it
 }
 
 // Findings is the result of all checks, in the order they were made.
@@ -65,7 +66,7 @@ type check struct {
 }
 
 func (c *check) note(severity Severity, code, subject, message, remedy string) {
-	c.findings = append(c.findings, Finding{severity, code, subject, message, remedy})
+	c.findings = append(c.findings, Finding{Severity: severity, Code: code, Subject: subject, Message: message, Remedy: remedy})
 }
 
 func (c *check) ok(code, subject, format string, args ...any) {

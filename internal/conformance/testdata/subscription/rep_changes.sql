@@ -1,4 +1,5 @@
 -- 001 rep_changes: tables with a key, with FULL, with an index, without identity and with included columns; changes of the publication.
+-- insert_only: tab_ins tab_nothing
 
 CREATE TABLE tab_ins (a int);
 CREATE TABLE tab_full (a int);

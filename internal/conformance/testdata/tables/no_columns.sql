@@ -1,4 +1,5 @@
 -- A table without columns, and one with its key alone, are carried.
+-- insert_only: nothing all_generated
 
 CREATE TABLE nothing ();
 CREATE TABLE key_only (id int PRIMARY KEY);

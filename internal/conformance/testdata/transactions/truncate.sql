@@ -1,4 +1,5 @@
 -- TRUNCATE arrives in all its forms, and leaves the target's sequences alone (PITFALLS D8).
+-- insert_only: nokey
 
 CREATE TABLE a (id serial PRIMARY KEY, v text);
 CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a);
