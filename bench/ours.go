@@ -57,7 +57,7 @@ func (o *ours) install(ctx context.Context, p pair) error {
 		return fmt.Errorf("make a folder: %w", err)
 	}
 	o.file = filepath.Join(folder, "pgfed.yaml")
-	document := "federation: " + p.name + "\ntables: {include: [\"public.*\"]}\nnodes:\n"
+	document := "federation: " + p.name + "\ntables: {include: [\"public.*\"], insert_only: [pgbench_history]}\nnodes:\n"
 	for _, at := range []struct {
 		name, url string
 		to        **replicator
