@@ -70,10 +70,14 @@ conformance: setup ## every value, table and transaction on Postgres PG=14,15,14
 	$(GO) test -race -count=1 -timeout 0 -run 'TestConformance$$' ./internal/conformance
 
 SEEDS    ?= 1000
+SHRINK   ?=
 
 .PHONY: conformance-random
-conformance-random: setup ## random schemas and statements from SEEDS=1000 seeds; SEED=n repeats one
-	PGFED_RANDOM_SEED=$(SEED) PGFED_RANDOM_SEEDS=$(SEEDS) $(GO) test -race -count=1 -timeout 0 -run 'TestRandom$$' ./internal/conformance/random
+conformance-random: PG = 15
+conformance-random: setup ## random schemas and statements from SEEDS=1000 seeds, from SEED=n on, on PG=14+18; SHRINK=1 tries less of what fails
+	@for major in $(subst +, ,$(PG)); do test $$major = 15 || hack/postgres.sh $$major; done
+	PGFED_RANDOM_PG=$(PG) PGFED_RANDOM_SEED=$(SEED) PGFED_RANDOM_SEEDS=$(SEEDS) PGFED_RANDOM_SHRINK=$(SHRINK) \
+	$(GO) test -race -count=1 -v -timeout 0 -run 'TestRandom$$' ./internal/conformance/random
 
 .PHONY: chaos
 chaos: setup ## long campaign of kills: SEED=n DURATION=10m KILLS=100

@@ -48,6 +48,9 @@ type arena struct {
 	broken bool     // it halted, so nothing can be judged any more
 	url    string   // of the oracle's database
 	role   []string // more settings of the replicators' role
+
+	disturb  func(stage int) []Step // of a campaign
+	sessions int
 }
 
 const selection = "include: [\"*.*\"]\nexclude: [\"*.local_*\"]\nlocal_columns: [\"*.*.local_*\"]"
@@ -70,20 +73,16 @@ func insertOnly(cases []*Case) string {
 // everything that was written before.
 const settled = "CREATE TABLE public.settled (id int PRIMARY KEY)"
 
-// newArena makes databases and no replicators yet, for one case that is alone or
-// for those that share it.
-func newArena(t testing.TB, majors Majors, judge *pgtest.Server, cases ...*Case) (*arena, error) {
+// newArena makes databases and no replicators yet for cases that share them; c
+// has settings, and is nil if they are the ordinary ones.
+func newArena(t testing.TB, majors Majors, judge *pgtest.Server, c *Case, cases ...*Case) (*arena, error) {
 	t.Helper()
 	config := fedtest.Config{
 		Nodes: Nodes, Tables: selection, Idle: true,
-		Postgres: []pgtest.Option{pgtest.Setting("max_prepared_transactions", "20")}, PostgresAt: map[string][]pgtest.Option{},
+		Postgres: []pgtest.Option{pgtest.Setting("max_prepared_transactions", "20"), pgtest.Setting("max_connections", "400")}, PostgresAt: map[string][]pgtest.Option{},
 	}
 	for i, node := range Nodes {
 		config.PostgresAt[node] = []pgtest.Option{pgtest.Major(majors.at(i))}
-	}
-	var c *Case
-	if cases[0].Alone != "" {
-		c = cases[0]
 	}
 	if c != nil {
 		if c.Tables != "" {

@@ -21,7 +21,7 @@ const oracle = "oracle"
 // Case is one promise with the SQL that would break it.
 type Case struct {
 	Group, Name string
-	File        string
+	File, Text  string
 	Promise     string
 	MinVersion  int
 	MaxVersion  int            // 0: none
@@ -40,6 +40,7 @@ type Case struct {
 	Config      string
 	Contrib     []string
 	Compare     []string
+	Record      string // "nothing": no conflict may be on record
 	Steps       []Step
 }
 
@@ -63,11 +64,13 @@ type Step struct {
 	Verb    string   // setup, on, fails, check, init, settle, restart, kill, stop, start, halted, repair
 	Where   []string // nodes and the oracle
 	Session string
-	State   string // of fails
-	Query   string // of check
-	Want    string
-	What    string // of restart, kill, stop and start: replicator or postgres
-	SQL     string
+	// Meanwhile: what others wrote before need not have arrived.
+	Meanwhile bool
+	State     string // of fails
+	Query     string // of check
+	Want      string
+	What      string // of restart, kill, stop and start: replicator or postgres
+	SQL       string
 }
 
 // ID names the case: group/name.
@@ -108,7 +111,7 @@ var (
 // Parse reads the text of a case; file names it.
 func Parse(file, text string) (*Case, error) {
 	c := &Case{
-		File: file, Group: filepath.Base(filepath.Dir(file)), Name: strings.TrimSuffix(filepath.Base(file), ".sql"),
+		File: file, Text: text, Group: filepath.Base(filepath.Dir(file)), Name: strings.TrimSuffix(filepath.Base(file), ".sql"),
 		Expect: Expectation{Kind: Equal}, Encoding: map[string]string{}, Server: map[string]string{},
 		MinAt: map[string]int{}, MaxAt: map[string]int{},
 	}
@@ -209,6 +212,8 @@ func (p *parser) header(line string) error {
 		p.c.Ownership += value + "\n"
 	case "config":
 		p.c.Config += value + "\n"
+	case "record":
+		p.c.Record = value
 	case "contrib":
 		p.c.Contrib = strings.Fields(strings.ReplaceAll(value, ",", " "))
 	default:
@@ -291,6 +296,8 @@ func (p *parser) section(line string) error {
 			s.Where = words[:1]
 		case len(words) > 1 && words[1] == "only":
 			s.Where = words[:1]
+		case len(words) > 1 && words[1] == "meanwhile":
+			s.Meanwhile = true
 		case len(words) == 3 && words[1] == "session":
 			s.Session = words[2]
 		case len(words) > 1:
@@ -377,6 +384,11 @@ func (c *Case) stages() [][]Step {
 	open, repairing := false, false // repairing: nothing can arrive yet
 	for _, s := range c.Steps {
 		who := writer
+		if s.Meanwhile && open {
+			stages[len(stages)-1] = append(stages[len(stages)-1], s)
+			writer = "several"
+			continue
+		}
 		switch s.Verb {
 		case "setup":
 			continue
@@ -387,7 +399,12 @@ func (c *Case) stages() [][]Step {
 			who = strings.TrimSuffix(who, ","+oracle)
 		case "repair":
 			who = ""
-		case "check", "settle", "init", "halted":
+		case "settle":
+			if !repairing { // every stage ends so
+				open, writer = false, ""
+				continue
+			}
+		case "check", "init", "halted":
 			if !repairing {
 				who = s.Verb
 			}

@@ -61,7 +61,7 @@ func (r *running) queries(conn *pgx.Conn) ([]string, error) {
 	result, err := conn.Query(context.Background(), `SELECT format('SELECT %s FROM ONLY %I.%I', coalesce((SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
 			FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attname NOT LIKE 'local\_%'), ''), n.nspname, c.relname)
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE n.nspname = $1 AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relname NOT LIKE 'local\_%' ORDER BY c.relname`, r.c.Schema())
+		WHERE n.nspname = $1 AND c.relkind = 'r' AND c.relpersistence = 'p' AND (c.relname NOT LIKE 'local\_%' OR c.relname LIKE 'local\_same\_%') ORDER BY c.relname`, r.c.Schema())
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +97,14 @@ func (r *running) compare() error {
 			}
 			if different := differ(want, have); different != "" {
 				problems = append(problems, fmt.Errorf("%s differs from the oracle (%d rows, it has %d): %s%s", node, len(have), len(want), shortened(query, 300), different))
+			}
+		}
+	}
+	if r.c.Record == "nothing" {
+		for _, node := range Nodes {
+			have, err := answer(conns[node], "SELECT table_name, operation, kind, resolution FROM pgfed.conflict_history WHERE schema_name = '"+r.c.Schema()+"' LIMIT 5")
+			if err != nil || have != "" {
+				problems = append(problems, errors.Join(fmt.Errorf("%s has conflicts on record: %s", node, have), err))
 			}
 		}
 	}

@@ -26,6 +26,7 @@
 //	tables, ownership, config
 //	              YAML of the federation file (alone)
 //	contrib       extensions that the case needs
+//	record        nothing: no conflict may be on record at the end
 //
 // Then come sections, each begun by a line with three dashes. SQL before the
 // first of them is "setup":
@@ -34,6 +35,7 @@
 //	                           "oracle"; all of them if nothing is named
 //	--- on NODE [session NAME] SQL of a user there; the oracle runs it too
 //	--- on all                 the same at every node and at the oracle
+//	--- on NODE meanwhile      without waiting for what others wrote before
 //	--- on NODE only           the oracle does not run it
 //	--- on oracle              the oracle alone runs it
 //	--- fails NODE SQLSTATE    each statement is refused by that server
@@ -47,5 +49,6 @@
 //
 // A case has a schema of its own, named after it, in which all of its SQL
 // runs. Tables and columns named local_* are each node's own: not federated and
-// not compared. Where the writing node changes, what was written before arrives first.
+// not compared, but for tables named local_same_*, which must be equal all the
+// same. Where the writing node changes, what was written before arrives first.
 package conformance

@@ -79,6 +79,33 @@ A column 14+18 is a federation of two versions.
 			fmt.Fprintf(&b, "| %s | %s |\n", c.Limit, c.ID())
 		}
 	}
+	b.WriteString(campaigns())
+	return b.String()
+}
+
+//go:embed random/campaigns.txt
+var campaignsText string
+
+// campaigns says how random cases are run, and which seeds were clean.
+func campaigns() string {
+	var b strings.Builder
+	b.WriteString(`
+## Random cases
+
+` + "`make conformance-random SEEDS=1000`" + ` makes as many schemas, and transactions on them at both nodes, from one seed each, and judges them as above: after each stage every node must
+hold the oracle's rows, what a trigger that is always on saw included, and nothing may be on record as a conflict. Meanwhile replicators are restarted and killed, and databases killed. ` + "`PG=14+18`" + `
+chooses versions (default 15), ` + "`SEED=n`" + ` the first seed, which is printed otherwise; ` + "`SHRINK=1`" + ` leaves out of a failing case what it fails without. ` + "`make test`" + ` runs a few new seeds.
+Tables have columns of every built-in type and of enums, domains, composites, ranges and extensions; keys of one to three columns of these, also with equal values of other bytes, deferrable
+and WITHOUT OVERLAPS; REPLICA IDENTITY by key, by index, FULL and none; other unique and exclusion constraints, foreign keys with actions, identity and generated columns, partitions on two
+levels, inheritance, triggers, an owner or none or one by row; other orders of columns, dropped, extra and local ones at each node. Transactions insert, update, delete, merge, copy and truncate,
+move and swap keys, reuse them, move rows between partitions, with savepoints, exceptions and PREPARE, in several sessions, at both nodes at once, and between changes of the schema.
+
+| Postgres | seeds | commit | result |
+|---|---|---|---|
+`)
+	for _, line := range strings.Split(strings.TrimSpace(campaignsText), "\n") {
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(strings.Split(line, "; "), " | "))
+	}
 	return b.String()
 }
 

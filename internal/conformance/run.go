@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -30,14 +32,31 @@ type running struct {
 	sessions map[string]*pgx.Conn
 }
 
-// Together runs cases in one federation: first those that do not disturb each
+// Campaign is a federation that cases share.
+type Campaign struct {
+	Majors Majors
+	Judge  *pgtest.Server // the oracle
+	Common *Case          // settings of the federation; nil: the ordinary ones
+	// Sessions is how many cases run at once; 0: one after the other.
+	Sessions int
+	// Disturb says what befalls the nodes in the middle of a stage; nil: nothing.
+	Disturb func(stage int) []Step
+}
+
+// Together runs cases in a federation with ordinary settings.
+func Together(t testing.TB, majors Majors, judge *pgtest.Server, cases []*Case) []Verdict {
+	t.Helper()
+	return Campaign{Majors: majors, Judge: judge}.Run(t, cases)
+}
+
+// Run runs cases in one federation: first those that do not disturb each
 // other, all at once, stage by stage; then the others one after another. A case
 // that halts the federation is out, and the others begin anew in another one.
-func Together(t testing.TB, majors Majors, judge *pgtest.Server, cases []*Case) []Verdict {
+func (g Campaign) Run(t testing.TB, cases []*Case) []Verdict {
 	t.Helper()
 	var verdicts []Verdict
 	for len(cases) > 0 {
-		done, rest := together(t, majors, judge, cases)
+		done, rest := g.together(t, cases)
 		if len(rest) == len(cases) {
 			t.Fatal("the federation broke, and no case is to blame")
 		}
@@ -48,12 +67,13 @@ func Together(t testing.TB, majors Majors, judge *pgtest.Server, cases []*Case) 
 
 // together runs cases until one breaks the federation, and gives back those
 // that were not judged.
-func together(t testing.TB, majors Majors, judge *pgtest.Server, cases []*Case) (done []Verdict, rest []*Case) {
+func (g Campaign) together(t testing.TB, cases []*Case) (done []Verdict, rest []*Case) {
 	t.Helper()
-	a, err := newArena(t, majors, judge, cases...)
+	a, err := newArena(t, g.Majors, g.Judge, g.Common, cases...)
 	if err != nil {
 		t.Fatal(err)
 	}
+	a.disturb, a.sessions = g.Disturb, g.Sessions
 	defer a.end()
 	var parallel, serial []*running
 	for _, c := range cases {
@@ -63,9 +83,10 @@ func together(t testing.TB, majors Majors, judge *pgtest.Server, cases []*Case) 
 			serial = append(serial, r)
 		} else {
 			parallel = append(parallel, r)
-			r.setup()
+			r.extensions()
 		}
 	}
+	a.each(parallel, (*running).setup)
 	if err := a.start(); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +115,7 @@ func together(t testing.TB, majors Majors, judge *pgtest.Server, cases []*Case) 
 // Alone runs a case in a federation of its own.
 func Alone(t testing.TB, majors Majors, judge *pgtest.Server, c *Case) Verdict {
 	t.Helper()
-	a, err := newArena(t, majors, judge, c)
+	a, err := newArena(t, majors, judge, c, c)
 	if err != nil {
 		return Verdict{Case: c, Err: err}
 	}
@@ -116,14 +137,22 @@ func (a *arena) stages(cases []*running) {
 				continue
 			}
 			now = append(now, r)
-			for _, s := range stages[n] {
-				r.step(s)
-			}
-			r.closeUnnamed()
 		}
 		if len(now) == 0 {
 			return
 		}
+		write := func(r *running) {
+			for _, s := range r.c.stages()[n] {
+				r.step(s)
+			}
+			r.closeUnnamed()
+		}
+		began := time.Now()
+		a.each(now[:len(now)/2], write)
+		a.befall(cases, n, "replicator")
+		a.each(now[len(now)/2:], write)
+		a.befall(cases, n, "postgres")
+		wrote := time.Now()
 		if err := a.settle(); err != nil {
 			a.broken = true
 			a.t.Logf("the federation broke: %v", err)
@@ -134,10 +163,51 @@ func (a *arena) stages(cases []*running) {
 			}
 			return
 		}
-		for _, r := range now {
+		arrived := time.Now()
+		a.each(now, func(r *running) {
 			if r.err == nil && (n == len(r.c.stages())-1 || r.c.comparable()) {
 				r.err = r.compare()
 			}
+		})
+		a.t.Logf("stage %d of %d cases: written in %.1fs, arrived in %.1fs, compared in %.1fs", n, len(now),
+			wrote.Sub(began).Seconds(), arrived.Sub(wrote).Seconds(), time.Since(arrived).Seconds())
+	}
+}
+
+// each does something for all cases, for as many at once as the campaign wants.
+func (a *arena) each(cases []*running, do func(*running)) {
+	queue := make(chan *running)
+	var done sync.WaitGroup
+	for range max(1, a.sessions) {
+		done.Go(func() {
+			for r := range queue {
+				do(r)
+			}
+		})
+	}
+	for _, r := range cases {
+		queue <- r
+	}
+	close(queue)
+	done.Wait()
+}
+
+// befall does to the nodes what the campaign wants in a stage: to replicators
+// while cases write, to databases when they are done.
+func (a *arena) befall(cases []*running, stage int, what string) {
+	if a.disturb == nil {
+		return
+	}
+	for _, s := range a.disturb(stage) {
+		if s.What != what {
+			continue
+		}
+		a.t.Logf("stage %d: %s %s %s", stage, s.Verb, s.What, s.Where[0])
+		for _, r := range cases {
+			r.drop(s.Where[0], what)
+		}
+		if err := (&running{a: a}).disturb(s); err != nil {
+			a.t.Fatal(err)
 		}
 	}
 }
@@ -145,6 +215,7 @@ func (a *arena) stages(cases []*running) {
 // alone runs a case from setup to comparison while no other runs. The
 // replicators run already if the arena is shared.
 func (r *running) alone(shared bool) {
+	r.extensions()
 	r.setup()
 	if r.err != nil {
 		return
@@ -200,13 +271,18 @@ func (r *running) awaitHalt() {
 	}
 }
 
+// extensions are shared by all cases.
+func (r *running) extensions() {
+	for _, where := range append(slices.Clone(Nodes), oracle) {
+		for _, extension := range r.c.Contrib {
+			r.note(r.a.exec(where, "CREATE EXTENSION IF NOT EXISTS "+pgx.Identifier{extension}.Sanitize()+" SCHEMA public"))
+		}
+	}
+}
+
 func (r *running) setup() {
 	for _, where := range append(slices.Clone(Nodes), oracle) {
-		sql := "CREATE SCHEMA " + pgx.Identifier{r.c.Schema()}.Sanitize() + ";"
-		for _, extension := range r.c.Contrib {
-			sql += "CREATE EXTENSION IF NOT EXISTS " + pgx.Identifier{extension}.Sanitize() + " SCHEMA public;"
-		}
-		r.note(r.a.exec(where, sql))
+		r.note(r.a.exec(where, "CREATE SCHEMA "+pgx.Identifier{r.c.Schema()}.Sanitize()))
 	}
 	for _, s := range r.c.Steps {
 		if s.Verb == "setup" {
@@ -318,8 +394,8 @@ func (r *running) check(s Step) error {
 func (r *running) disturb(s Step) error {
 	for _, name := range s.Where {
 		node := r.a.f.Node(name)
+		r.drop(name, s.What)
 		if s.What == "postgres" {
-			r.drop(name)
 			switch s.Verb {
 			case "kill":
 				node.DB.Kill9()
@@ -348,8 +424,11 @@ func (r *running) disturb(s Step) error {
 	return nil
 }
 
-// drop closes the sessions with a node.
-func (r *running) drop(node string) {
+// drop closes the sessions with a node whose database is about to go.
+func (r *running) drop(node, what string) {
+	if what != "postgres" {
+		return
+	}
 	for key, conn := range r.sessions {
 		if strings.HasPrefix(key, node+"/") {
 			_ = conn.Close(context.Background())
