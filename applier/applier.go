@@ -161,6 +161,7 @@ func Open(ctx context.Context, cfg Config) (*Applier, error) {
 		Config:     cfg,
 		originName: originName(cfg.Federation, cfg.Origin),
 		plans:      newPlans(cfg.Included),
+		judge:      conflict.NewTransaction(cfg.Rules, cfg.Origin),
 		control:    newControl(),
 		freeRun:    make(map[string]bool),
 	}

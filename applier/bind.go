@@ -24,13 +24,6 @@ type image struct {
 	old, new []change.Value
 }
 
-// beginJudging starts with a new source transaction.
-func (a *Applier) beginJudging() {
-	if a.judge != nil {
-		a.judge.Reset()
-	}
-}
-
 // judgeChanges plans and judges the next changes of the source transaction.
 // The result is valid until the next call.
 func (a *Applier) judgeChanges(ctx context.Context, changes []change.Change, last bool) ([]item, error) {
@@ -47,14 +40,6 @@ func (a *Applier) judgeChanges(ctx context.Context, changes []change.Change, las
 				return nil, err
 			}
 		}
-		for _, t := range c.Truncated {
-			if err := a.learnFamily(ctx, t); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if a.judge == nil { // the first transaction, or partitions have changed
-		a.judge = conflict.NewTransaction(a.Rules, a.Origin, a.plans.family)
 	}
 	judged, err := a.judge.Judge(changes, last)
 	if errors.Is(err, conflict.ErrOwnerUnknown) {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/pgfed/pgfed/conflict"
 	"github.com/pgfed/pgfed/internal/change"
 )
 
@@ -16,10 +15,12 @@ import (
 type target struct {
 	oid     uint32
 	kind    byte // pg_class.relkind
+	name    change.Name
 	quoted  string
+	rows    string // the table with its rows, for FROM: only its own, or those of a partitioned table
+	root    bool   // of the table that the origin names a partition of
 	columns []targetColumn
 	indexes []targetIndex
-	family  conflict.Family
 	stamp   string // see stamps
 }
 
@@ -86,32 +87,27 @@ func blankPadded(t *change.Table, column string) bool {
 var errNoTable = errors.New("no such table")
 
 // readTarget reads a table's description. errNoTable if there is none.
-func readTarget(ctx context.Context, conn *pgx.Conn, schema, name string) (*target, error) {
-	t := &target{quoted: pgx.Identifier{schema, name}.Sanitize()}
+func readTarget(ctx context.Context, conn *pgx.Conn, name change.Name) (*target, error) {
+	t := &target{name: name, quoted: pgx.Identifier{name.Schema, name.Name}.Sanitize()}
 	var kind string
 	err := conn.QueryRow(ctx, `SELECT c.oid, c.relkind::text
 		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		WHERE n.nspname = $1 AND c.relname = $2`, schema, name).Scan(&t.oid, &kind)
+		WHERE n.nspname = $1 AND c.relname = $2`, name.Schema, name.Name).Scan(&t.oid, &kind)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, errNoTable
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the description of %s.%s: %w", schema, name, err)
+		return nil, fmt.Errorf("read the description of %s: %w", name, err)
 	}
-	t.kind = kind[0]
-	found, err := stamps(ctx, conn, []string{schema}, []string{name}) // first: what changes from here on is noticed
-	if err != nil {
-		return nil, err
+	t.kind, t.rows = kind[0], "ONLY "+t.quoted
+	if t.kind == 'p' {
+		t.rows = t.quoted
 	}
-	t.stamp = found[tableName{schema, name}]
 	if err := t.readColumns(ctx, conn); err != nil {
-		return nil, fmt.Errorf("read the columns of %s.%s: %w", schema, name, err)
+		return nil, fmt.Errorf("read the columns of %s: %w", name, err)
 	}
 	if err := t.readIndexes(ctx, conn); err != nil {
-		return nil, fmt.Errorf("read the indexes of %s.%s: %w", schema, name, err)
-	}
-	if err := t.readFamily(ctx, conn); err != nil {
-		return nil, fmt.Errorf("read the partitions around %s.%s: %w", schema, name, err)
+		return nil, fmt.Errorf("read the indexes of %s: %w", name, err)
 	}
 	return t, nil
 }
@@ -244,28 +240,4 @@ func (t *target) column(name string) int {
 func (t *target) isLocal(name string) bool {
 	at := t.column(name)
 	return at < 0 || t.columns[at].local
-}
-
-// readFamily finds a partition's root, and its primary key without the columns
-// that choose the partition.
-func (t *target) readFamily(ctx context.Context, conn *pgx.Conn) error {
-	var key []string
-	err := conn.QueryRow(ctx, `SELECT n.nspname || '.' || c.relname, ARRAY(
-			SELECT a.attname::text
-			FROM pg_catalog.pg_index i
-			JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])
-			WHERE i.indrelid = $1::oid AND i.indisprimary AND a.attname NOT IN (
-				SELECT b.attname FROM pg_catalog.pg_partition_ancestors($1::oid::regclass) AS p(oid)
-				JOIN pg_catalog.pg_partitioned_table k ON k.partrelid = p.oid
-				JOIN pg_catalog.pg_attribute b ON b.attrelid = p.oid AND b.attnum = ANY (k.partattrs::int2[]))
-			ORDER BY a.attname)
-		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		WHERE c.oid = pg_catalog.pg_partition_root($1::oid::regclass) AND c.oid <> $1::oid`, t.oid).Scan(&t.family.Root, &key)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
-	}
-	if len(key) > 0 {
-		t.family.Key = key
-	}
-	return err
 }

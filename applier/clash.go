@@ -12,7 +12,7 @@ import (
 
 // localRow is a row of ours that a change met, locked.
 type localRow struct {
-	ctid    string
+	place   rowPlace
 	values  []change.Value // by target column, as text
 	json    []byte
 	sameKey bool // it has the new row's key
@@ -27,11 +27,11 @@ type once struct {
 
 // selectLocal begins a query for localRow.
 func (p *plan) selectLocal(b *strings.Builder) {
-	b.WriteString("SELECT t.ctid")
+	b.WriteString("SELECT t.tableoid, t.ctid")
 	for i := range p.target.columns {
 		b.WriteString(", t." + p.target.columns[i].quoted)
 	}
-	fmt.Fprintf(b, " FROM ONLY %s AS t WHERE ", p.target.quoted)
+	fmt.Fprintf(b, " FROM %s AS t WHERE ", p.target.rows)
 }
 
 // lockRows runs a query that selectLocal began.
@@ -43,10 +43,10 @@ func (e *encounter) lockRows(ctx context.Context, q once) ([]localRow, error) {
 	}
 	rows := make([]localRow, 0, len(result.Rows))
 	for _, fields := range result.Rows {
-		row := localRow{ctid: string(fields[0])}
+		row := localRow{place: rowPlace{string(fields[0]), string(fields[1])}}
 		var names []string
 		var shown []change.Value
-		for i, field := range fields[1:] {
+		for i, field := range fields[2:] {
 			v := change.Value{Kind: change.Text, Bytes: field}
 			if field == nil {
 				v.Kind = change.Null
@@ -117,8 +117,8 @@ func (e *encounter) lookUp(ctx context.Context, where func(*builder), lock strin
 
 // inTheWay finds and locks the rows that forbid the change's new row by a
 // unique index or an exclusion constraint: all of them, not just the one that
-// the error names. own is the row that the change updates, "" for an insert.
-func (e *encounter) inTheWay(ctx context.Context, own string) ([]localRow, error) {
+// the error names. own is the row that the change updates, nil for an insert.
+func (e *encounter) inTheWay(ctx context.Context, own *localRow) ([]localRow, error) {
 	q, found := e.it.plan.blockers(e.img, own)
 	if !found {
 		return nil, nil
@@ -127,34 +127,34 @@ func (e *encounter) inTheWay(ctx context.Context, own string) ([]localRow, error
 	if result.Err != nil {
 		return nil, result.Err
 	}
-	var ctids []string
-	same := make(map[string]bool)
+	var places []rowPlace
+	same := make(map[rowPlace]bool)
 	for _, fields := range result.Rows {
-		ctid := string(fields[0])
-		if _, seen := same[ctid]; !seen {
-			ctids = append(ctids, ctid)
+		place := rowPlace{string(fields[0]), string(fields[1])}
+		if _, seen := same[place]; !seen {
+			places = append(places, place)
 		}
-		same[ctid] = same[ctid] || string(fields[1]) == "t"
+		same[place] = same[place] || string(fields[2]) == "t"
 	}
-	if ctids == nil {
+	if places == nil {
 		return nil, nil
 	}
 	var b strings.Builder
 	e.it.plan.selectLocal(&b)
-	b.WriteString("t.ctid = ANY ($1::tid[]) FOR UPDATE")
-	rows, err := e.lockRows(ctx, once{b.String(), []uint32{textOID}, [][]byte{tidArray(ctids)}})
+	b.WriteString(among + " FOR UPDATE")
+	q = placesOf(places)
+	q.sql = b.String()
+	rows, err := e.lockRows(ctx, q)
 	for i := range rows {
-		rows[i].sameKey = same[rows[i].ctid]
+		rows[i].sameKey = same[rows[i].place]
 	}
 	return rows, err
 }
 
-func tidArray(ctids []string) []byte { return []byte(`{"` + strings.Join(ctids, `","`) + `"}`) }
-
 // blockers builds the query for the rows in the way of a new row. The new row
 // is made with every column of ours, so that expressions, predicates and
 // generated columns of indexes can be computed.
-func (p *plan) blockers(img *image, own string) (q once, found bool) {
+func (p *plan) blockers(img *image, own *localRow) (q once, found bool) {
 	var b strings.Builder
 	b.WriteString("WITH pgfed_new AS (SELECT ")
 	q.values, q.oids = p.writeNewRow(&b, img, own)
@@ -182,7 +182,7 @@ func (p *plan) blockers(img *image, own string) (q once, found bool) {
 
 // writeNewRow writes the new row's columns: what the change brings, what stays
 // of the row it updates, NULL for columns of ours on an insert.
-func (p *plan) writeNewRow(b *strings.Builder, img *image, own string) (values [][]byte, oids []uint32) {
+func (p *plan) writeNewRow(b *strings.Builder, img *image, own *localRow) (values [][]byte, oids []uint32) {
 	given := make(map[int]change.Value)
 	for i, at := range p.columns {
 		if at >= 0 && img.new[i].Kind != change.Unchanged {
@@ -203,14 +203,14 @@ func (p *plan) writeNewRow(b *strings.Builder, img *image, own string) (values [
 			}
 			values, oids = append(values, v.Bytes), append(oids, c.typeOID)
 			fmt.Fprintf(b, "$%d::%s AS %s", len(values), c.typeName, c.quoted)
-		} else if own != "" {
+		} else if own != nil {
 			fmt.Fprintf(b, "o.%[1]s AS %[1]s", c.quoted)
 		} else {
 			fmt.Fprintf(b, "NULL::%s AS %s", c.typeName, c.quoted)
 		}
 	}
-	if own != "" {
-		fmt.Fprintf(b, " FROM ONLY %s AS o WHERE o.ctid = '%s'", p.target.quoted, own)
+	if own != nil {
+		fmt.Fprintf(b, " FROM %s AS o WHERE %s", p.target.rows, own.place.is("o"))
 	}
 	return values, oids
 }
@@ -227,8 +227,8 @@ func (x *targetIndex) comparable() bool {
 
 // writeBlocker writes the query for one index: its keys of the new row beside
 // those of the table, both within the index's predicate.
-func (p *plan) writeBlocker(b *strings.Builder, x *targetIndex, own string) {
-	fmt.Fprintf(b, "SELECT t.ctid, %s FROM ONLY %s AS t, (SELECT ", p.hasNewKey(x), p.target.quoted)
+func (p *plan) writeBlocker(b *strings.Builder, x *targetIndex, own *localRow) {
+	fmt.Fprintf(b, "SELECT t.tableoid, t.ctid, %s FROM %s AS t, (SELECT ", p.hasNewKey(x), p.target.rows)
 	for i, key := range x.keys {
 		if i > 0 {
 			b.WriteString(", ")
@@ -253,8 +253,8 @@ func (p *plan) writeBlocker(b *strings.Builder, x *targetIndex, own string) {
 	if x.predicate != "" {
 		fmt.Fprintf(b, " AND (%s)", x.predicate)
 	}
-	if own != "" {
-		fmt.Fprintf(b, " AND t.ctid <> '%s'", own)
+	if own != nil {
+		fmt.Fprintf(b, " AND NOT (%s)", own.place.is("t"))
 	}
 }
 
@@ -340,12 +340,13 @@ func (e *encounter) equals(row *localRow) bool {
 
 // displace deletes locked rows.
 func (e *encounter) displace(ctx context.Context, rows []localRow) error {
-	ctids := make([]string, len(rows))
+	places := make([]rowPlace, len(rows))
 	for i := range rows {
-		ctids[i] = rows[i].ctid
+		places[i] = rows[i].place
 	}
-	sql := fmt.Sprintf("DELETE FROM ONLY %s AS t WHERE t.ctid = ANY ($1::tid[])", e.it.plan.target.quoted)
-	return e.a.conn.PgConn().ExecParams(ctx, sql, [][]byte{tidArray(ctids)}, []uint32{textOID}, nil, nil).Read().Err
+	q := placesOf(places)
+	q.sql = fmt.Sprintf("DELETE FROM %s AS t WHERE %s", e.it.plan.target.rows, among)
+	return e.a.conn.PgConn().ExecParams(ctx, q.sql, q.values, q.oids, nil, nil).Read().Err
 }
 
 // buildOverwrite writes the columns in set into a locked row. A value that
@@ -380,9 +381,9 @@ func (p *plan) buildOverwrite(row *localRow, set []bool, img *image) once {
 		q.values, q.oids = nil, nil
 		q.sql = p.replaceSQL(row, set, value)
 	case assignments != nil:
-		q.sql = fmt.Sprintf("UPDATE ONLY %s AS t SET %s WHERE t.ctid = '%s'", p.target.quoted, strings.Join(assignments, ", "), row.ctid)
+		q.sql = fmt.Sprintf("UPDATE %s AS t SET %s WHERE %s", p.target.rows, strings.Join(assignments, ", "), row.place.is("t"))
 	default:
-		q.sql = fmt.Sprintf("SELECT 1 FROM ONLY %s AS t WHERE t.ctid = '%s' FOR UPDATE", p.target.quoted, row.ctid)
+		q.sql = fmt.Sprintf("SELECT 1 FROM %s AS t WHERE %s FOR UPDATE", p.target.rows, row.place.is("t"))
 	}
 	return q
 }
@@ -403,7 +404,7 @@ func (p *plan) replaceSQL(row *localRow, set []bool, value func(source int) stri
 		}
 		values = append(values, from)
 	}
-	return fmt.Sprintf(`WITH old AS (DELETE FROM ONLY %[1]s AS t WHERE t.ctid = '%[2]s' RETURNING t.*)
-		INSERT INTO %[1]s (%[3]s) OVERRIDING SYSTEM VALUE SELECT %[4]s FROM old`,
-		p.target.quoted, row.ctid, strings.Join(names, ", "), strings.Join(values, ", "))
+	return fmt.Sprintf(`WITH old AS (DELETE FROM %[1]s AS t WHERE %[2]s RETURNING t.*)
+		INSERT INTO %[5]s (%[3]s) OVERRIDING SYSTEM VALUE SELECT %[4]s FROM old`,
+		p.target.rows, row.place.is("t"), strings.Join(names, ", "), strings.Join(values, ", "), p.target.quoted)
 }

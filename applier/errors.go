@@ -27,10 +27,11 @@ const (
 	CodeMissingTable       = "missing_table"       // the table does not exist here
 	CodeMissingColumn      = "missing_column"      // the table lacks a column here
 	CodeColumnType         = "column_type"         // a column's type here would round or cut values silently
-	CodeTableKind          = "table_kind"          // not an ordinary table here (partitioned, view, ...)
+	CodeTableKind          = "table_kind"          // no table here (a view, ...)
 	CodeNoKey              = "no_key"              // nothing here identifies the rows the origin names
 	CodeNotIncluded        = "not_included"        // this node's federation file does not include the table
 	CodeOwnerUnknown       = "owner_unknown"       // the change does not say who owns its row
+	CodeTruncatePartition  = "truncate_partition"  // the TRUNCATE of a partition whose rows are not told apart here
 	CodeTruncateReferenced = "truncate_referenced" // a local foreign key forbids the TRUNCATE
 	CodePrivilege          = "privilege"           // the role may not do it
 	CodeApplyError         = "apply_error"         // the database refuses the change for another lasting reason

@@ -42,7 +42,7 @@ func (o *outcome) note(r conflict.Resolution, rows []localRow) {
 		o.kind, o.action, o.clash = r.Kind, r.Action, true
 	}
 	for i := range rows {
-		met := func(row localRow) bool { return row.ctid == rows[i].ctid }
+		met := func(row localRow) bool { return row.place == rows[i].place }
 		if !slices.ContainsFunc(o.rows, met) {
 			o.rows = append(o.rows, rows[i])
 		}
@@ -248,7 +248,7 @@ func (e *encounter) insertRow(ctx context.Context, st *statement, values [][]byt
 			// wants it so.
 			return err
 		}
-		rows, found := e.inTheWay(ctx, "")
+		rows, found := e.inTheWay(ctx, nil)
 		if found != nil {
 			return found
 		}
@@ -400,7 +400,7 @@ func (e *encounter) overwrite(ctx context.Context, row *localRow, set []bool) er
 		if err = e.a.guardedOnce(ctx, q); err == nil || !constraintInTheWay(err) {
 			return err
 		}
-		rows, found := e.inTheWay(ctx, row.ctid)
+		rows, found := e.inTheWay(ctx, row)
 		if found != nil {
 			return found
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/pgfed/pgfed/checkpoint"
 	"github.com/pgfed/pgfed/conflict"
 	"github.com/pgfed/pgfed/internal/change"
+	"github.com/pgfed/pgfed/internal/partition"
 	"github.com/pgfed/pgfed/internal/pgtest"
 )
 
@@ -282,7 +283,7 @@ func (b *bench) parts() []change.Part {
 	require.NoError(b.t, err)
 	messages, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
 	require.NoError(b.t, err)
-	parser := pgoutput{t: b.t, tables: make(map[uint32]*change.Table)}
+	parser := pgoutput{t: b.t, tables: make(map[uint32]*change.Table), conn: b.source}
 	for _, m := range messages {
 		parser.message(m)
 	}
@@ -333,6 +334,7 @@ type pgoutput struct {
 	t      testing.TB
 	tables map[uint32]*change.Table
 	parts  []change.Part
+	conn   *pgx.Conn // where tables are asked what they are partitions of
 }
 
 func (p *pgoutput) message(m []byte) {
@@ -377,9 +379,14 @@ func (p *pgoutput) message(m []byte) {
 		options := body[0]
 		body = body[1:]
 		c := change.Change{Op: change.Truncate, Cascade: options&1 != 0, RestartIdentity: options&2 != 0, Ordinal: uint64(len(part.Changes))}
+		var ids []uint32
 		for range n {
-			c.Truncated = append(c.Truncated, p.tables[u32()])
+			ids = append(ids, u32())
+			c.Truncated = append(c.Truncated, p.tables[ids[len(ids)-1]])
 		}
+		var err error
+		c.Wholly, err = partition.Wholly(context.Background(), p.conn, ids)
+		require.NoError(p.t, err)
 		part.Changes = append(part.Changes, c)
 	}
 }
@@ -405,5 +412,8 @@ func (p *pgoutput) relation(body []byte) {
 		body = body[8:]
 		t.Columns = append(t.Columns, c)
 	}
+	found, err := partition.Read(context.Background(), p.conn, []uint32{id})
+	require.NoError(p.t, err)
+	t.Partition = found[id]
 	p.tables[id] = t
 }

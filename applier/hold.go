@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgfed/pgfed/internal/change"
 )
 
 // buildHold builds the statements that keep a plan true, see plan.hold.
@@ -28,7 +30,7 @@ func (p *plan) buildHold() {
 	p.stillGenerated = &statement{plan: p, sql: fmt.Sprintf(`SELECT 1 FROM pg_catalog.pg_attribute a
 		JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE n.nspname = %s AND c.relname = %s AND a.attgenerated <> '' AND a.attname IN (%s)`,
-		literal(p.source.Schema), literal(p.source.Name), strings.Join(generated, ", "))}
+		literal(p.target.name.Schema), literal(p.target.name.Name), strings.Join(generated, ", "))}
 }
 
 // fits reports whether hold has shown the columns that the plan was made for.
@@ -54,55 +56,54 @@ func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + 
 const refreshEvery = 5 * time.Second
 
 // refresh drops the plans of tables that have changed so. Not while a large
-// transaction is open: all of it is judged by one picture.
+// transaction is open: it holds its tables.
 func (a *Applier) refresh(ctx context.Context) error {
 	if a.open != nil || time.Since(a.plans.checked) < refreshEvery {
 		return nil
 	}
-	var schemas, names []string
-	for name := range a.plans.byName {
-		schemas, names = append(schemas, name.schema), append(names, name.name)
+	var names []change.Name
+	for _, p := range a.plans.byName {
+		names = append(names, involved(p.source)...)
 	}
-	now, err := stamps(ctx, a.conn, schemas, names)
+	now, err := stamps(ctx, a.conn, names)
 	if err != nil {
 		return err
 	}
 	a.plans.checked = time.Now()
 	for name, p := range a.plans.byName {
-		if now[name] != p.target.stamp {
+		if stampOf(p.source, now) != p.target.stamp {
 			a.statements.discard(p)
 			delete(a.plans.byName, name)
-		}
-	}
-	for name := range a.plans.families {
-		if a.plans.byName[name] == nil { // read again when it is met again
-			delete(a.plans.families, name)
-			a.judge = nil // it remembers families
 		}
 	}
 	return nil
 }
 
 // stamps tells tables apart that need plans of their own although statements
-// prepared for one work with the other: by their partition root, their unique
-// and exclusion constraints and the columns without NULLs.
-func stamps(ctx context.Context, conn *pgx.Conn, schemas, names []string) (map[tableName]string, error) {
-	rows, err := conn.Query(ctx, `SELECT n.nspname::text, c.relname::text, pg_catalog.format('%s %s %s %s', c.oid,
-			coalesce(pg_catalog.pg_partition_root(c.oid::regclass)::oid, 0::oid),
+// prepared for one work with the other: by what they are partitions of, their
+// unique and exclusion constraints and the columns without NULLs. A table that
+// does not exist is absent.
+func stamps(ctx context.Context, conn *pgx.Conn, names []change.Name) (map[change.Name]string, error) {
+	var schemas, tables []string
+	for _, name := range names {
+		schemas, tables = append(schemas, name.Schema), append(tables, name.Name)
+	}
+	rows, err := conn.Query(ctx, `SELECT n.nspname::text, c.relname::text, pg_catalog.format('%s %s %s %s %s', c.oid,
+			ARRAY(SELECT p.oid FROM pg_catalog.pg_partition_ancestors(c.oid::regclass) AS p(oid)), c.relpartbound,
 			(SELECT pg_catalog.string_agg(i.indexrelid || ' ' || i.indimmediate || ' ' || i.indisvalid, ',' ORDER BY i.indexrelid)
 			FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND (i.indisunique OR i.indisexclusion)),
 			(SELECT pg_catalog.string_agg(a.attnum::text, ',' ORDER BY a.attnum)
 			FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND `+notNull+`))
 		FROM unnest($1::text[], $2::text[]) AS s(n, t)
 		JOIN pg_catalog.pg_namespace n ON n.nspname = s.n
-		JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = s.t`, schemas, names)
+		JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = s.t`, schemas, tables)
 	if err != nil {
 		return nil, fmt.Errorf("look for changes of tables: %w", err)
 	}
-	found := make(map[tableName]string, len(names))
-	var name tableName
+	found := make(map[change.Name]string, len(names))
+	var name change.Name
 	var stamp string
-	if _, err := pgx.ForEachRow(rows, []any{&name.schema, &name.name, &stamp}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&name.Schema, &name.Name, &stamp}, func() error {
 		found[name] = stamp
 		return nil
 	}); err != nil {

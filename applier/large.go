@@ -85,7 +85,7 @@ func (a *Applier) openLarge(ctx context.Context, b *change.Batch, p *change.Part
 		a.open = &large{transaction: x, attempt: p.Attempt, failed: errAwaitsEnd}
 		return nil
 	}
-	a.beginJudging()
+	a.judge.Reset()
 	if _, err := a.run(ctx, a.control.begin, nil); err != nil {
 		return err
 	}

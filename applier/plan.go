@@ -2,7 +2,6 @@ package applier
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +12,7 @@ import (
 )
 
 // plan is how changes of one table, as its origin describes it, are written
-// to the table of the same name here.
+// to a table here, see Applier.target.
 type plan struct {
 	source  *change.Table
 	target  *target
@@ -54,29 +53,20 @@ type match struct {
 	collation string
 }
 
-// tableName is a key without allocation.
-type tableName struct{ schema, name string }
-
 // plans holds one plan per table: the one for the description seen last.
 type plans struct {
-	byName   map[tableName]*plan
+	byName   map[change.Name]*plan // by the origin's name of the table
 	included func(schema, table string) bool
-	families map[tableName]conflict.Family
 	checked  time.Time // when stamps were compared last
 }
 
 func newPlans(included func(schema, table string) bool) *plans {
-	return &plans{byName: make(map[tableName]*plan), included: included, families: make(map[tableName]conflict.Family)}
-}
-
-// family serves conflict.Transaction, which asks about planned tables only.
-func (ps *plans) family(schema, table string) conflict.Family {
-	return ps.families[tableName{schema, table}]
+	return &plans{byName: make(map[change.Name]*plan), included: included}
 }
 
 // cached returns the plan for a table described so, nil if there is none.
 func (ps *plans) cached(t *change.Table) *plan {
-	p := ps.byName[tableName{t.Schema, t.Name}]
+	p := ps.byName[nameOf(t)]
 	if p == nil || p.source != t && !sameShape(p.source, t) {
 		return nil
 	}
@@ -86,7 +76,7 @@ func (ps *plans) cached(t *change.Table) *plan {
 
 // sameShape: a plan made for one description serves the other.
 func sameShape(a, b *change.Table) bool {
-	return a.Identity == b.Identity && slices.Equal(a.Columns, b.Columns)
+	return a.Identity == b.Identity && slices.Equal(a.Columns, b.Columns) && a.Partition.Equal(b.Partition)
 }
 
 // plan returns the plan for a table, reading the local catalog if the table
@@ -101,62 +91,34 @@ func (a *Applier) plan(ctx context.Context, t *change.Table) (*plan, error) {
 
 // replan reads the catalog whatever is known.
 func (a *Applier) replan(ctx context.Context, t *change.Table) (*plan, error) {
-	name := tableName{t.Schema, t.Name}
+	name := nameOf(t)
 	if old := a.plans.byName[name]; old != nil {
 		a.statements.discard(old)
 		delete(a.plans.byName, name)
 	}
-	if a.plans.included != nil && !a.plans.included(t.Schema, t.Name) {
-		return nil, lasting(CodeNotIncluded, t.String(), "use one federation file at every node",
-			"the origin sends the table but this node's federation file does not include it")
-	}
-	local, err := readTarget(ctx, a.conn, t.Schema, t.Name)
-	if errors.Is(err, errNoTable) {
-		return nil, lasting(CodeMissingTable, t.String(), "create the table; applying resumes by itself",
-			"the table does not exist here")
-	}
+	local, err := a.target(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	p, err := buildPlan(t, local, func(column string) bool { return a.Local != nil && a.Local(t.Schema, t.Name, column) })
+	p, err := buildPlan(t, local, a.ours(t, local))
 	if err != nil {
 		return nil, err
 	}
 	p.rule = a.Rules.For(t.Schema, t.Name)
 	a.plans.byName[name] = p
-	if !sameFamily(a.plans.families[name], local.family) && a.open == nil {
-		a.judge = nil // it remembers families
-	}
-	a.plans.families[name] = local.family
 	return p, nil
 }
 
-func sameFamily(f, g conflict.Family) bool { return f.Root == g.Root && slices.Equal(f.Key, g.Key) }
-
-// learnFamily notes the partitions around a table that is only truncated. A
-// table that is not here is the exact path's affair.
-func (a *Applier) learnFamily(ctx context.Context, t *change.Table) error {
-	name := tableName{t.Schema, t.Name}
-	if _, known := a.plans.families[name]; known {
-		return nil
+// ours tells which columns stay as they are here, by the name of either table.
+func (a *Applier) ours(t *change.Table, local *target) func(column string) bool {
+	return func(column string) bool {
+		return a.Local != nil && (a.Local(t.Schema, t.Name, column) || a.Local(local.name.Schema, local.name.Name, column))
 	}
-	local, err := readTarget(ctx, a.conn, t.Schema, t.Name)
-	if errors.Is(err, errNoTable) {
-		return nil
-	}
-	if err == nil {
-		a.plans.families[name] = local.family
-	}
-	return err
 }
 
 // buildPlan matches the origin's columns with ours by name and chooses how
 // rows are found. ours are columns that stay as they are here.
 func buildPlan(t *change.Table, local *target, ours func(column string) bool) (*plan, error) {
-	if local.kind != 'r' {
-		return nil, lasting(CodeTableKind, t.String(), "make it an ordinary table, or a partition as at its origin",
-			"it is %s here and an ordinary table at its origin", kindName(local.kind))
-	}
 	p := &plan{source: t, target: local, columns: make([]int, len(t.Columns)), places: make([]int, len(t.Columns)), variants: make(map[string]*statement)}
 	for i := range local.columns {
 		local.columns[i].local = ours(local.columns[i].name)
@@ -204,20 +166,6 @@ func buildPlan(t *change.Table, local *target, ours func(column string) bool) (*
 		}
 	}
 	return p, nil
-}
-
-func kindName(kind byte) string {
-	switch kind {
-	case 'p':
-		return "a partitioned table"
-	case 'v':
-		return "a view"
-	case 'm':
-		return "a materialized view"
-	case 'f':
-		return "a foreign table"
-	}
-	return fmt.Sprintf("a relation of kind %q", kind)
 }
 
 // bestIndex returns the matches of an index that identifies rows by columns

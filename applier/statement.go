@@ -111,7 +111,7 @@ func (p *plan) buildInsert() *statement {
 // differs the exact path replaces the row.
 func (p *plan) buildUpdate(oldKind byte, set []bool) *statement {
 	b := p.builder()
-	b.printf("UPDATE ONLY %s AS t SET ", p.target.quoted)
+	b.printf("UPDATE %s AS t SET ", p.target.rows)
 	separator := ""
 	var pinned []int
 	for i, wanted := range set {
@@ -131,7 +131,7 @@ func (p *plan) buildUpdate(oldKind byte, set []bool) *statement {
 		nothing := p.noChange()
 		if locks = nothing == ""; locks {
 			b.Reset()
-			b.printf("SELECT 1 FROM ONLY %s AS t", p.target.quoted)
+			b.printf("SELECT 1 FROM %s AS t", p.target.rows)
 		}
 		b.WriteString(nothing)
 	}
@@ -160,7 +160,7 @@ func (p *plan) noChange() string {
 
 func (p *plan) buildDelete(oldKind byte) *statement {
 	b := p.builder()
-	b.printf("DELETE FROM ONLY %s AS t", p.target.quoted)
+	b.printf("DELETE FROM %s AS t", p.target.rows)
 	b.where(oldKind)
 	return b.finish()
 }
@@ -173,7 +173,7 @@ func (p *plan) buildConfirm() *statement {
 		return nil
 	}
 	b := p.builder()
-	b.printf("SELECT 1 FROM ONLY %s AS t WHERE ", p.target.quoted)
+	b.printf("SELECT 1 FROM %s AS t WHERE ", p.target.rows)
 	b.matches(p.key, false)
 	return b.finish()
 }
@@ -191,7 +191,7 @@ func (b *builder) where(oldKind byte) {
 		b.WriteString(" AND ")
 		b.sameRow()
 	default:
-		b.printf("t.ctid = (SELECT t.ctid FROM ONLY %s AS t WHERE ", b.plan.target.quoted)
+		b.printf("(t.tableoid, t.ctid) = (SELECT t.tableoid, t.ctid FROM %s AS t WHERE ", b.plan.target.rows)
 		b.sameRow()
 		b.WriteString(" LIMIT 1 FOR UPDATE)")
 	}

@@ -95,7 +95,7 @@ func (a *Applier) applyWhole(ctx context.Context, b *change.Batch, p *change.Par
 	ctx, cancel := draining(ctx)
 	defer cancel()
 	x := a.newTransaction(b, p)
-	a.beginJudging()
+	a.judge.Reset()
 	items, err := a.judgeChanges(ctx, p.Changes, true)
 	if err == nil {
 		err = a.joins(ctx, items)

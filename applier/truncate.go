@@ -2,8 +2,8 @@ package applier
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -25,25 +25,33 @@ func (a *Applier) truncate(ctx context.Context, x *transaction, it *item, count 
 	var spared []*change.Table
 	var verdict conflict.Verdict
 	action := conflict.OwnRowsOnly
+	done := make(map[uint32]bool) // tables here: several at the origin may be one
 	for i, table := range c.Truncated {
-		local, err := a.truncated(ctx, table)
+		local, err := a.target(ctx, table)
 		if err != nil {
 			return err
 		}
 		v := it.Tables[i]
+		if v.Accept && local.root {
+			if err := wholeRoot(it, i); err != nil {
+				return err
+			}
+		}
 		switch {
-		case local.kind == 'p':
-			continue // its partitions are listed too
-		case v.Accept && v.Own == nil:
-			whole = append(whole, local.quoted)
-			continue
-		case v.Accept:
-			err = a.deleteOwn(ctx, table, local, v.Own)
-		default:
+		case !v.Accept:
 			action = conflict.Refuse
+		case done[local.oid]:
+		case v.Own == nil:
+			whole = append(whole, local.rows)
+		default:
+			err = a.deleteOwn(ctx, table, local, v.Own)
 		}
 		if err != nil {
 			return err
+		}
+		done[local.oid] = done[local.oid] || v.Accept
+		if v.Accept && v.Own == nil {
+			continue
 		}
 		if spared == nil || verdict.Accept && !v.Accept {
 			verdict = v
@@ -64,30 +72,40 @@ func (a *Applier) truncate(ctx context.Context, x *transaction, it *item, count 
 	return a.truncateWhole(ctx, c, whole)
 }
 
-// truncated reads the local description of a table to be truncated.
-func (a *Applier) truncated(ctx context.Context, t *change.Table) (*target, error) {
-	if a.plans.included != nil && !a.plans.included(t.Schema, t.Name) {
-		return nil, lasting(CodeNotIncluded, t.String(), "use one federation file at every node",
-			"the origin truncates the table but this node's federation file does not include it")
+// wholeRoot reports, as a *Halt, why the TRUNCATE of a partition that has no
+// like here cannot be made: which rows of the root it means is not known,
+// unless it means all of them.
+func wholeRoot(it *item, table int) error {
+	c, t := it.Change, it.Change.Truncated[table]
+	root := t.Partition.Root
+	reason := "the origin truncates this partition and not all of " + root.String()
+	if slices.Contains(c.Wholly, root) {
+		reason = ""
+		for i, other := range c.Truncated {
+			if other.Partition != nil && other.Partition.Root == root && !alike(it.Tables[i], it.Tables[table]) {
+				reason = "the origin may truncate this partition and not all of " + root.String()
+			}
+		}
 	}
-	local, err := readTarget(ctx, a.conn, t.Schema, t.Name)
-	switch {
-	case errors.Is(err, errNoTable):
-		return nil, lasting(CodeMissingTable, t.String(), "create the table; applying resumes by itself", "the table does not exist here")
-	case err != nil:
-		return nil, err
-	case local.kind != 'r' && local.kind != 'p':
-		return nil, lasting(CodeTableKind, t.String(), "make it an ordinary table", "it is %s here", kindName(local.kind))
+	if reason == "" {
+		return nil
 	}
-	return local, nil
+	return lasting(CodeTruncatePartition, t.String(),
+		"give "+root.String()+" here a partition of this name with the bounds it has at its origin; applying resumes by itself",
+		"%s, and here no partition holds the same rows", reason)
+}
+
+// alike: both verdicts concern the same rows of their tables.
+func alike(v, w conflict.Verdict) bool {
+	if v.Accept != w.Accept || (v.Own == nil) != (w.Own == nil) {
+		return false
+	}
+	return v.Own == nil || v.Own.Column == w.Own.Column && slices.Equal(v.Own.Values, w.Own.Values)
 }
 
 // truncateWhole never says RESTART IDENTITY, whatever the origin said: sequences
 // are each node's own, and to restart one takes its owner.
 func (a *Applier) truncateWhole(ctx context.Context, c *change.Change, tables []string) error {
-	for i := range tables {
-		tables[i] = "ONLY " + tables[i]
-	}
 	sql := "TRUNCATE " + strings.Join(tables, ", ") + " RESTRICT"
 	err := a.conn.PgConn().ExecParams(ctx, sql, nil, nil, nil, nil).Read().Err
 	if sqlState(err) == "0A000" {
@@ -115,7 +133,7 @@ func (a *Applier) deleteOwn(ctx context.Context, t *change.Table, local *target,
 	if local.columns[at].typeOID == bpcharOID || blankPadded(t, own.Column) {
 		text = "pg_catalog.rtrim(" + text + ", ' ')"
 	}
-	sql := fmt.Sprintf(`DELETE FROM ONLY %s AS t WHERE t.%s IS NULL OR %s COLLATE pg_catalog."C" = ANY ($1::text[])`, local.quoted, column, text)
+	sql := fmt.Sprintf(`DELETE FROM %s AS t WHERE t.%s IS NULL OR %s COLLATE pg_catalog."C" = ANY ($1::text[])`, local.rows, column, text)
 	if _, err := a.conn.Exec(ctx, sql, own.Values); err != nil {
 		if Lasting(err) {
 			return describe(err, t.String())

@@ -11,10 +11,11 @@ import (
 
 // familyTable is what a Transaction knows of one table.
 type familyTable struct {
-	rule  Rule
-	root  string
-	key   []string // Family.Key; nil: the replica identity
-	moves bool     // rows can move between owners: it has siblings, or the owner is a column
+	rule      Rule
+	partition *change.Partition
+	root      string
+	key       []string // Partition.Key; nil: the replica identity
+	moves     bool     // rows can move between owners: it has siblings, or the owner is a column
 
 	described *change.Table // the description that columns was made for
 	columns   []string      // sorted

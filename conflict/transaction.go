@@ -10,19 +10,6 @@ import (
 // number is part of the rules: every node must remember the same deletes.
 const maxRemembered = 65536
 
-// Family says which tables hold one another's rows, and which columns follow
-// a row when it moves.
-type Family struct {
-	// Root names the partitioned table at the top; partitions of one root are
-	// siblings. "" stands for the table itself.
-	Root string
-	// Key are the columns that identify a row under its root whatever
-	// partition it is in: the primary key without the partition key's
-	// columns. Nil stands for the replica identity. A rule's owner column is
-	// left out in either case.
-	Key []string
-}
-
 // Judged is a change with its verdict.
 type Judged struct {
 	Change  *change.Change
@@ -41,6 +28,11 @@ type Judged struct {
 // owns the place the row moves to. When either half is refused the other one
 // is refused with it.
 //
+// Partitions of one root are siblings, and Partition.Key names a row among them;
+// where that is nil, and for other tables, the replica identity does. The owner
+// column is left out. The origin says all this with its changes, so that every
+// node judges by one picture, whatever its own tables are like.
+//
 // The halves find each other when the insert follows the delete directly, as
 // Postgres writes a row's move. Further apart they do if somebody owned the
 // deleted row and no more than 65536 such deletes were waiting for an insert
@@ -51,7 +43,6 @@ type Judged struct {
 type Transaction struct {
 	rules  *Rules
 	origin string
-	family func(schema, table string) Family
 
 	tables  map[tableName]*familyTable
 	waiting map[moveKey]half // deletes of owned rows that may be half a move
@@ -66,12 +57,11 @@ type half struct {
 	refused bool
 }
 
-// NewTransaction begins a source transaction by origin. A nil family means
-// that no table has siblings. Reset begins the next one and keeps what was
-// learned about tables.
-func NewTransaction(rules *Rules, origin string, family func(schema, table string) Family) *Transaction {
+// NewTransaction begins a source transaction by origin. Reset begins the next
+// one and keeps what was learned about tables.
+func NewTransaction(rules *Rules, origin string) *Transaction {
 	return &Transaction{
-		rules: rules, origin: origin, family: family,
+		rules: rules, origin: origin,
 		tables:  make(map[tableName]*familyTable),
 		waiting: make(map[moveKey]half),
 	}
@@ -244,16 +234,12 @@ func (v Verdict) outweighed(w Verdict) bool {
 func (t *Transaction) table(described *change.Table) *familyTable {
 	name := tableName{described.Schema, described.Name}
 	table, known := t.tables[name]
-	if known {
+	if known && table.partition.Equal(described.Partition) {
 		return table
 	}
-	table = &familyTable{rule: t.rules.For(name.schema, name.name), root: described.String()}
-	if t.family != nil {
-		family := t.family(name.schema, name.name)
-		table.key = family.Key
-		if family.Root != "" {
-			table.root, table.moves = family.Root, true
-		}
+	table = &familyTable{rule: t.rules.For(name.schema, name.name), partition: described.Partition, root: described.String()}
+	if p := described.Partition; p != nil {
+		table.root, table.key, table.moves = p.Root.String(), p.Key, true
 	}
 	table.moves = table.moves || table.rule.Kind == ByColumn
 	t.tables[name] = table

@@ -20,7 +20,7 @@ type herd struct {
 }
 
 func newHerd(t require.TestingT) herd {
-	return herd{
+	h := herd{
 		rules: compile(t, conflict.Spec{
 			{Tables: []string{"hippo_*"}, ByTable: map[string]string{"hippo_east": "east", "hippo_central": "central", "hippo_west": "west"}},
 			{Tables: []string{"accounts"}, Column: "region"},
@@ -34,13 +34,10 @@ func newHerd(t require.TestingT) herd {
 			"notes":    table("notes", "id*", "text"),
 		},
 	}
-}
-
-func (herd) family(_, table string) conflict.Family {
-	if strings.HasPrefix(table, "hippo_") {
-		return conflict.Family{Root: "public.hippos", Key: []string{"id"}}
+	for _, name := range []string{"default", "east", "central", "west"} {
+		h.tables[name].Partition = &change.Partition{Root: change.Name{Schema: "public", Name: "hippos"}, Key: []string{"id"}}
 	}
-	return conflict.Family{}
+	return h
 }
 
 // script reads "D east 1": delete key 1 from partition east. In accounts a key
@@ -197,7 +194,7 @@ func TestTransaction(t *testing.T) {
 				want = append(want, step[1])
 			}
 			changes := h.script(lines...)
-			transaction := conflict.NewTransaction(h.rules, c.origin, h.family)
+			transaction := conflict.NewTransaction(h.rules, c.origin)
 			judged, err := transaction.Judge(changes, true)
 			require.NoError(t, err)
 			require.Equal(t, want, sayAll(judged))
@@ -221,11 +218,19 @@ func sayAll(judged []conflict.Judged) []string {
 	return said
 }
 
-// Without families tables have no siblings, but a row whose owner is a column
-// still moves inside its table.
-func TestTransactionWithoutFamilies(t *testing.T) {
+// Tables that are no partitions have no siblings, but a row whose owner is a
+// column still moves inside its table. What the origin says of them last counts.
+func TestTransactionWithoutPartitions(t *testing.T) {
 	h := newHerd(t)
-	transaction := conflict.NewTransaction(h.rules, "east", nil)
+	transaction := conflict.NewTransaction(h.rules, "east")
+	_, err := transaction.Judge(h.script("D east 1", "I west 1"), true)
+	require.NoError(t, err)
+	transaction.Reset()
+	for name, described := range h.tables {
+		detached := *described
+		detached.Partition = nil
+		h.tables[name] = &detached
+	}
 	judged, err := transaction.Judge(h.script("D east 1", "I west 1", "D accounts 2:west", "I accounts 2:east"), true)
 	require.NoError(t, err)
 	require.Equal(t, []string{
@@ -249,12 +254,12 @@ func TestCutsMakeNoDifference(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		origin := rapid.SampledFrom(members).Draw(t, "origin")
 		script := rapid.SliceOfN(lines, 1, 20).Draw(t, "changes")
-		whole := conflict.NewTransaction(h.rules, origin, h.family)
+		whole := conflict.NewTransaction(h.rules, origin)
 		judged, err := whole.Judge(h.script(script...), true)
 		require.NoError(t, err)
 		want := sayAll(judged)
 
-		pieces := conflict.NewTransaction(h.rules, origin, h.family)
+		pieces := conflict.NewTransaction(h.rules, origin)
 		_, err = pieces.Judge(h.script("D east 1", "D default 3"), false) // an attempt that was given up
 		require.NoError(t, err)
 		pieces.Reset()
@@ -290,7 +295,7 @@ func TestCutsMakeNoDifference(t *testing.T) {
 // The memory of deletes is bounded; direct moves do not need it.
 func TestTransactionForgetsBehindItsBound(t *testing.T) {
 	h := newHerd(t)
-	transaction := conflict.NewTransaction(h.rules, "east", h.family)
+	transaction := conflict.NewTransaction(h.rules, "east")
 	const remembered = 65536
 	for i := range remembered + 1 {
 		_, err := transaction.Judge(h.script(fmt.Sprintf("D east %d", i), "U notes 1"), false)
@@ -315,7 +320,7 @@ func TestTransactionForgetsBehindItsBound(t *testing.T) {
 func TestTransactionReportsWhatItCannotJudge(t *testing.T) {
 	h := newHerd(t)
 	h.tables["accounts"] = table("accounts", "id*", "region")
-	transaction := conflict.NewTransaction(h.rules, "east", h.family)
+	transaction := conflict.NewTransaction(h.rules, "east")
 	_, err := transaction.Judge(h.script("I accounts 1:east", "D accounts 1:east"), true)
 	require.ErrorIs(t, err, conflict.ErrOwnerUnknown)
 

@@ -66,8 +66,23 @@ type Config struct {
 	// QueueBytes bounds what was received and is not yet consumed; 0: 8 MiB.
 	// One larger message passes alone.
 	QueueBytes int
+	// Partitions tells what tables are partitions of. Nil: no change says it.
+	Partitions Partitions
 	Logger     *slog.Logger // nil: slog.Default()
 	Metrics    *Metrics     // nil: not measured
+}
+
+// Partitions answers from the catalog as it is now, which may be later than
+// what is being read. It is asked from one goroutine, while the sink waits: when
+// the server describes a table, every few seconds about the partitions that are
+// written, and at each TRUNCATE. An error ends Run, which returns it.
+type Partitions interface {
+	// Of tells what tables are partitions of: nil of one that is none. A table
+	// that is gone is absent.
+	Of(ctx context.Context, tables []uint32) (map[uint32]*change.Partition, error)
+	// Wholly lists the partitioned tables all of whose partitions are among
+	// the tables.
+	Wholly(ctx context.Context, tables []uint32) ([]change.Name, error)
 }
 
 func (c Config) withDefaults() Config {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/pgfed/pgfed/internal/change"
 	"github.com/pgfed/pgfed/internal/crash"
@@ -14,12 +15,14 @@ import (
 // feeder takes segments from the queue, follows the transactions in them and
 // calls the sink. It belongs to one goroutine.
 type feeder struct {
-	queue    *queue
-	sink     Sink
-	progress *progress
-	catalog  *catalog
-	log      *slog.Logger
-	metrics  *Metrics
+	queue      *queue
+	sink       Sink
+	progress   *progress
+	catalog    *catalog
+	partitions Partitions // nil: not asked
+	asked      time.Time  // about the partitions that are written
+	log        *slog.Logger
+	metrics    *Metrics
 
 	// The transaction in the stream. open spans Begin to Commit as the server
 	// sends them; the sink learns of it (begun) at its first change, when it
@@ -38,7 +41,8 @@ type feeder struct {
 
 func newFeeder(q *queue, sink Sink, p *progress, cfg Config) *feeder {
 	return &feeder{
-		queue: q, sink: sink, progress: p, catalog: newCatalog(cfg.Local), log: cfg.Logger, metrics: cfg.Metrics, flushed: true,
+		queue: q, sink: sink, progress: p, catalog: newCatalog(cfg.Local), partitions: cfg.Partitions,
+		log: cfg.Logger, metrics: cfg.Metrics, flushed: true,
 	}
 }
 
@@ -119,11 +123,16 @@ func (f *feeder) message(ctx context.Context, at change.LSN, kind byte, body []b
 		if f.change, err = f.catalog.change(kind, body); err == nil {
 			err = f.inside(kind)
 		}
+		if err == nil && kind == msgTruncate {
+			err = f.wholly(ctx, body)
+		}
 		if err == nil {
 			return f.deliver(ctx)
 		}
 	case msgBegin:
-		err = f.beginning(body)
+		if err = f.beginning(body); err == nil {
+			err = f.refreshPartitions(ctx)
+		}
 	case msgOrigin:
 		err = f.origin(body)
 	case msgCommit:
@@ -137,7 +146,7 @@ func (f *feeder) message(ctx context.Context, at change.LSN, kind byte, body []b
 	// Descriptions count whatever becomes of the transaction they came in:
 	// the server sends them once.
 	case msgRelation:
-		err = f.catalog.describe(body)
+		err = f.describe(ctx, body)
 	case msgType:
 		err = f.catalog.name(body)
 	case msgLogical, msgStreamAbort:

@@ -268,6 +268,9 @@ func describe(t testing.TB, c *change.Change) string {
 		if c.RestartIdentity {
 			text += " restart"
 		}
+		for _, root := range c.Wholly {
+			text += " wholly " + root.String()
+		}
 		return text
 	}
 	text := string(c.Op) + " " + c.Table.String()

@@ -157,7 +157,7 @@ func parseOrigin(body []byte) (string, error) {
 // catalog remembers how the server described its tables and types. A table is
 // described anew before its first change after anything about it changed.
 type catalog struct {
-	tables map[uint32]*change.Table
+	tables map[uint32]*described
 	types  map[uint32]string
 
 	local  func(schema, table, column string) bool // Config.Local
@@ -165,13 +165,18 @@ type catalog struct {
 	values []change.Value                          // scratch
 }
 
-func newCatalog(local func(schema, table, column string) bool) *catalog {
-	return &catalog{tables: map[uint32]*change.Table{}, types: map[uint32]string{}, local: local, hidden: map[*change.Table][]bool{}}
+// described is a table as the server described it last.
+type described struct {
+	*change.Table
+	written bool // since partitions were asked about last
 }
 
-// describe takes a Relation message. A description equal to the known one
-// keeps its pointer.
-func (k *catalog) describe(body []byte) error {
+func newCatalog(local func(schema, table, column string) bool) *catalog {
+	return &catalog{tables: map[uint32]*described{}, types: map[uint32]string{}, local: local, hidden: map[*change.Table][]bool{}}
+}
+
+// parseRelation reads a Relation message.
+func (k *catalog) parseRelation(body []byte) (uint32, *change.Table, error) {
 	c := cursor{rest: body}
 	id := c.uint32("relation id")
 	schema := c.string("schema")
@@ -189,34 +194,39 @@ func (k *catalog) describe(body []byte) error {
 		})
 	}
 	if err := c.end(); err != nil {
-		return err
+		return 0, nil, err
 	}
 	switch t.Identity {
 	case change.IdentityDefault, change.IdentityNothing, change.IdentityFull, change.IdentityIndex:
 	default:
-		return fmt.Errorf("%w: table %s has the unknown replica identity %q", ErrProtocol, t, t.Identity)
+		return 0, nil, fmt.Errorf("%w: table %s has the unknown replica identity %q", ErrProtocol, t, t.Identity)
 	}
 	for i := range t.Columns {
 		t.Columns[i].Type = k.types[t.Columns[i].TypeOID]
 	}
-	hidden, err := k.hide(t)
-	if err != nil {
-		return err
+	return id, t, nil
+}
+
+// keep takes over a description, of which some of the server's columns are left
+// out. One that is equal to the known one keeps its pointer.
+func (k *catalog) keep(id uint32, t *change.Table, hidden []bool) {
+	known := k.tables[id]
+	if known == nil {
+		known = &described{Table: t}
+		k.tables[id] = known
 	}
-	if known := k.tables[id]; known == nil || !sameTable(known, t) {
-		delete(k.hidden, known)
-		k.tables[id] = t
+	delete(k.hidden, known.Table)
+	if !sameTable(known.Table, t) {
+		known.Table = t
 	}
 	if hidden != nil {
-		k.hidden[k.tables[id]] = hidden
-	} else {
-		delete(k.hidden, k.tables[id])
+		k.hidden[known.Table] = hidden
 	}
-	return nil
 }
 
 func sameTable(a, b *change.Table) bool {
-	return a.Schema == b.Schema && a.Name == b.Name && a.Identity == b.Identity && slices.Equal(a.Columns, b.Columns)
+	return a.Schema == b.Schema && a.Name == b.Name && a.Identity == b.Identity && slices.Equal(a.Columns, b.Columns) &&
+		a.Partition.Equal(b.Partition)
 }
 
 // name takes a Type message.
@@ -237,10 +247,14 @@ func (k *catalog) name(body []byte) error {
 func (k *catalog) table(c *cursor) *change.Table {
 	id := c.uint32("relation id")
 	t := k.tables[id]
-	if t == nil && c.err == nil {
-		c.err = fmt.Errorf("%w: relation %d was never described", ErrProtocol, id)
+	if t == nil {
+		if c.err == nil {
+			c.err = fmt.Errorf("%w: relation %d was never described", ErrProtocol, id)
+		}
+		return nil
 	}
-	return t
+	t.written = true
+	return t.Table
 }
 
 // change reads an Insert, Update, Delete or Truncate message. The tuples

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pgfed/pgfed/internal/change"
+	"github.com/pgfed/pgfed/internal/partition"
 	"github.com/pgfed/pgfed/internal/pgtest"
 )
 
@@ -29,6 +31,9 @@ func TestCapture(t *testing.T) {
 		"images follow the replica identity":               identities,
 		"truncate names tables and options":                truncate,
 		"partitions come under their own names":            partitions,
+		"partitions say where they belong":                 places,
+		"partitions are asked about again":                 placesAskedAgain,
+		"a TRUNCATE says which roots it empties":           emptied,
 		"user-defined types are named":                     userTypes,
 		"values are written with pinned settings":          pinnedSettings,
 		"unpublished writes advance the slot":              idleAdvances,
@@ -208,6 +213,104 @@ func partitions(t *testing.T, server *pgtest.Server) {
 		{"I public.p_east (east, 1)"},
 		{"D public.p_east K(east, 1)", "I public.p_west (west, 1)"},
 		{"I public.p_north (north, 2)"},
+	}, texts(r.await(3)))
+}
+
+// describer answers as internal/replicator does.
+type describer struct {
+	conn  *pgx.Conn
+	asked atomic.Int64
+}
+
+func newDescriber(s *site) *describer {
+	d := &describer{conn: s.connect()}
+	require.NoError(s.t, partition.Pin(context.Background(), d.conn))
+	return d
+}
+
+func (d *describer) Of(ctx context.Context, tables []uint32) (map[uint32]*change.Partition, error) {
+	d.asked.Add(1)
+	return partition.Read(ctx, d.conn, tables)
+}
+
+func (d *describer) Wholly(ctx context.Context, tables []uint32) ([]change.Name, error) {
+	return partition.Wholly(ctx, d.conn, tables)
+}
+
+// rootOf is what the last change said its table was a partition of.
+func (r *recorder) rootOf() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.tables[len(r.tables)-1].Partition; p != nil {
+		return p.Root.Name
+	}
+	return ""
+}
+
+func places(t *testing.T, server *pgtest.Server) {
+	s := newSite(t, server, `CREATE TABLE p (region text, id int, PRIMARY KEY (region, id)) PARTITION BY LIST (region);
+		CREATE TABLE p_east PARTITION OF p FOR VALUES IN ('east'); CREATE TABLE t (region text, id int)`)
+	d := newDescriber(s)
+	r := s.run(func(cfg *Config, _ *recorder) { cfg.Partitions = d })
+	require.Equal(t, "", r.writeTo(s, "t"))
+	require.Equal(t, "p", r.writeTo(s, "p"))
+	asked := d.asked.Load()
+	s.exec("ALTER TABLE p DETACH PARTITION p_east")
+	require.Equal(t, "", r.writeTo(s, "p_east"), "the server describes it again")
+	s.exec("ALTER TABLE p ATTACH PARTITION p_east FOR VALUES IN ('east')")
+	require.Equal(t, "p", r.writeTo(s, "p"))
+	for range 100 {
+		r.writeTo(s, "t")
+	}
+	require.LessOrEqual(t, d.asked.Load()-asked, int64(5), "once a description, not once a change")
+}
+
+// writeTo writes a row and returns what its table is said to be a partition of.
+func (r *recorder) writeTo(s *site, table string) string {
+	n := len(r.transactions()) + 1
+	s.exec(fmt.Sprintf("INSERT INTO %s VALUES ('east', %d)", table, n))
+	r.await(n)
+	return r.rootOf()
+}
+
+// The server does not describe a partition again when its root is renamed, and
+// does when it is detached: what was written before is read as it was.
+func placesAskedAgain(t *testing.T, server *pgtest.Server) {
+	defer func(every time.Duration) { partitionsEvery = every }(partitionsEvery)
+	partitionsEvery = time.Nanosecond
+	s := newSite(t, server, `CREATE TABLE p (region text, id int, PRIMARY KEY (region, id)) PARTITION BY LIST (region);
+		CREATE TABLE p_east PARTITION OF p FOR VALUES IN ('east'); CREATE TABLE t (region text, id int)`)
+	held, hold := make(chan struct{}), atomic.Bool{}
+	r := s.run(func(cfg *Config, r *recorder) {
+		cfg.Partitions = newDescriber(s)
+		r.before = func(context.Context) error {
+			if hold.Load() {
+				<-held
+			}
+			return nil
+		}
+	})
+	defer r.stop() // before the interval is what it was
+	require.Equal(t, "p", r.writeTo(s, "p"))
+	s.exec("ALTER TABLE p RENAME TO q")
+	require.Equal(t, "q", r.writeTo(s, "q"))
+
+	hold.Store(true)
+	s.exec("INSERT INTO q VALUES ('east', 0)", "INSERT INTO q VALUES ('east', -1)", "ALTER TABLE q DETACH PARTITION p_east")
+	close(held)
+	r.await(4)
+	require.Equal(t, "q", r.rootOf())
+	require.Equal(t, "", r.writeTo(s, "p_east"))
+}
+
+func emptied(t *testing.T, server *pgtest.Server) {
+	s := newSite(t, server, `CREATE TABLE p (id int PRIMARY KEY) PARTITION BY LIST (id); CREATE TABLE t (id int);
+		CREATE TABLE p_1 PARTITION OF p FOR VALUES IN (1); CREATE TABLE p_2 PARTITION OF p FOR VALUES IN (2)`)
+	d := newDescriber(s)
+	r := s.run(func(cfg *Config, _ *recorder) { cfg.Partitions = d })
+	s.exec("TRUNCATE p_1, t", "TRUNCATE p, t", "TRUNCATE t")
+	require.Equal(t, [][]string{
+		{"T public.p_1, public.t"}, {"T public.p_1, public.p_2, public.t wholly public.p"}, {"T public.t"},
 	}, texts(r.await(3)))
 }
 

@@ -39,13 +39,15 @@ func TestArrows(t *testing.T) {
 			switch folder {
 			case "internal/change":
 				allow(!isOwn, "the vocabulary is a leaf")
+			case "internal/partition":
+				allow(!isOwn || own == "internal/change", "both ends of the way use it")
 			case "conflict":
 				allow(standard || own == "internal/change", "judgement is pure")
 			case "decoder", "transport", "checkpoint":
 				allow(!isOwn || own == "internal/change" || own == "internal/crash", "stations on the way know only the vocabulary")
 			case "applier":
-				allow(!isOwn || own == "internal/change" || own == "internal/crash" || own == "conflict" || own == "checkpoint",
-					"the applier knows the vocabulary, judgement and the checkpoint")
+				allow(!isOwn || own == "internal/change" || own == "internal/crash" || own == "conflict" || own == "checkpoint" || own == "internal/partition",
+					"the applier knows the vocabulary, judgement, the checkpoint and what both ends say of partitions")
 			case "internal/config", "internal/admin", "internal/catalog", "internal/preflight", "internal/report":
 				allow(own != "internal/replicator", "everything flows into internal/replicator, not out of it")
 			}

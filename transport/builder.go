@@ -505,8 +505,12 @@ func (b *builder) emit(tables []*described, heads []part, records []byte, last c
 	h := b.identity
 	h.Number, h.Previous, h.Last, h.Back = b.number, b.position, last, back
 	size := bodyAt + headerRoom + vectorRoom/4 + len(records) + len(heads)*partRoom/2
+	var flags byte
 	for _, d := range tables {
 		size += len(d.wire)
+		if d.table.Partition != nil {
+			flags |= hasPartitions
+		}
 	}
 	data := make([]byte, bodyAt, size)
 	data = appendHeader(data, &h)
@@ -525,7 +529,7 @@ func (b *builder) emit(tables []*described, heads []part, records []byte, last c
 		return
 	}
 	m.number, m.last, m.open, m.plain = b.number, last, back > 0, len(data)
-	m.data = seal(data, b.compression)
+	m.data = seal(data, b.compression, flags)
 	b.position = last
 	b.out.put(m)
 }

@@ -124,6 +124,9 @@ var (
 	testHistory = change.History{ID: change.ID{1, 2, 3}, System: 7001, Timeline: 1, Start: 1000}
 	testTable   = &change.Table{Schema: "public", Name: "accounts", Identity: change.IdentityDefault, Columns: []change.Column{
 		{Name: "id", Key: true, TypeOID: 20, TypeMod: -1}, {Name: "owner", TypeOID: 25, TypeMod: -1}, {Name: "mood", TypeOID: 16400, TypeMod: -1, Type: "app.mood"}}}
+	partitionTable = &change.Table{Schema: "public", Name: "hippo_east", Identity: change.IdentityDefault, Columns: []change.Column{
+		{Name: "id", Key: true, TypeOID: 20, TypeMod: -1}}, Partition: &change.Partition{
+		Root: change.Name{Schema: "public", Name: "hippos"}, Place: change.Place{1, 2, 3, 15: 0xff}, Key: []string{"id"}}}
 	otherTable = &change.Table{Schema: "audit", Name: "log", Identity: change.IdentityFull, Columns: []change.Column{
 		{Name: "at", Key: true, TypeOID: 1184, TypeMod: 6}, {Name: "what", Key: true, TypeOID: 1043, TypeMod: 104}}}
 )

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"sync"
 
@@ -23,7 +24,9 @@ import (
 //
 // The CRC (Castagnoli) covers everything behind it. The flags' low two bits
 // say how the body is compressed; a compressed body is preceded by its plain
-// length. Tables, parts and records are described in wire_record.go.
+// length. Bit 0x04 says that a table of the message is a partition: it came
+// after the first readers, and one that does not know a flag refuses the message
+// instead of misreading what follows. Tables, parts and records are described in wire_record.go.
 //
 // The message completes the transactions in (previous, last]. "back" is how
 // many messages, this one included, belong to a large transaction that is
@@ -37,6 +40,7 @@ const (
 	bodyAt        = flagsAt + 1
 
 	compressionMask = 0x03
+	hasPartitions   = 0x04
 
 	// maxBody bounds what decompression may produce. Writers stay below
 	// messageCeiling.
@@ -121,8 +125,8 @@ func (r *parser) header() header {
 
 // seal puts the envelope around a body. room bytes at the start of b are free
 // for it: b[:bodyAt] is overwritten, the body begins at bodyAt. The result may
-// share memory with b.
-func seal(b []byte, wanted compression) []byte {
+// share memory with b. flags are those besides the compression.
+func seal(b []byte, wanted compression, flags byte) []byte {
 	used := uncompressed
 	if body := b[bodyAt:]; wanted != uncompressed && len(body) >= 512 {
 		if packed := compress(body, wanted); packed != nil && len(packed) < len(b)-len(b)/16 {
@@ -131,7 +135,7 @@ func seal(b []byte, wanted compression) []byte {
 	}
 	copy(b, magic)
 	b[len(magic)] = formatVersion
-	b[flagsAt] = byte(used)
+	b[flagsAt] = byte(used) | flags
 	binary.BigEndian.PutUint32(b[crcAt:], crc32.Checksum(b[flagsAt:], castagnoli))
 	return b
 }
@@ -172,8 +176,8 @@ func unseal(data, scratch []byte) (body, newScratch []byte, err error) {
 	if want != have {
 		return nil, scratch, corrupt("its checksum is %08x, it says %08x", have, want)
 	}
-	if data[flagsAt]&^compressionMask != 0 {
-		return nil, scratch, corrupt("unknown flags %02x", data[flagsAt])
+	if data[flagsAt]&^(compressionMask|hasPartitions) != 0 {
+		return nil, scratch, fmt.Errorf("%w: the message has flags %02x, and this version does not know all of them", ErrFormat, data[flagsAt])
 	}
 	how := compression(data[flagsAt] & compressionMask)
 	if how == uncompressed {

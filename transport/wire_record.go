@@ -10,7 +10,8 @@ import (
 // Tables, parts and records in wire format 1.
 //
 //	tables    = n:uvarint n*table
-//	table     = schema:string name:string identity:byte n:uvarint n*column
+//	table     = schema:string name:string identity:byte [partition] n:uvarint n*column
+//	partition = root_schema:string root:string place:id n:uvarint n*key:string    if identity has bit 0x80
 //	column    = name:string flags:byte type_oid:uvarint type_mod:varint type:string   (flag 1: key)
 //	parts     = n:uvarint n*part
 //	part      = flags:byte xid:uvarint final:uvarint time:varint
@@ -24,6 +25,7 @@ import (
 //	          | 'U' table:uvarint kind:byte [old:bytes] new:bytes    (old unless kind is 0)
 //	          | 'D' table:uvarint kind:byte [old:bytes]
 //	          | 'T' flags:byte n:uvarint n*table:uvarint             (flags: 1 cascade, 2 restart identity)
+//	            [n:uvarint n*(schema:string name:string)]            the roots that it empties, if flag 4
 //	          | 'F' total:uvarint offset:uvarint run:bytes           a run of a record that spans messages
 //
 // Times are microseconds since 1970. Tuples are bytes as pgoutput wrote them.
@@ -44,9 +46,11 @@ const (
 	partLast   = 2
 	partVector = 4
 
+	isPartition     = 0x80
 	columnKey       = 1
 	truncateCascade = 1
 	truncateRestart = 2
+	truncateWholly  = 4
 
 	opFragment = 'F'
 	opSkip     = 0x80
@@ -59,7 +63,17 @@ const (
 func appendTable(b []byte, t *change.Table) []byte {
 	b = appendString(b, t.Schema)
 	b = appendString(b, t.Name)
-	b = append(b, t.Identity)
+	if p := t.Partition; p != nil {
+		b = append(b, t.Identity|isPartition)
+		b = appendName(b, p.Root)
+		b = append(b, p.Place[:]...)
+		b = binary.AppendUvarint(b, uint64(len(p.Key)))
+		for _, name := range p.Key {
+			b = appendString(b, name)
+		}
+	} else {
+		b = append(b, t.Identity)
+	}
 	b = binary.AppendUvarint(b, uint64(len(t.Columns)))
 	for i := range t.Columns {
 		c := &t.Columns[i]
@@ -78,6 +92,10 @@ func appendTable(b []byte, t *change.Table) []byte {
 
 func (r *parser) table() *change.Table {
 	t := &change.Table{Schema: r.string(), Name: r.string(), Identity: r.byte()}
+	if t.Identity&isPartition != 0 {
+		t.Identity &^= isPartition
+		t.Partition = r.partition()
+	}
 	t.Columns = make([]change.Column, r.count(5))
 	for i := range t.Columns {
 		c := &t.Columns[i]
@@ -94,12 +112,37 @@ func (r *parser) table() *change.Table {
 	return t
 }
 
+func (r *parser) partition() *change.Partition {
+	p := &change.Partition{Root: r.name()}
+	copy(p.Place[:], r.take(uint64(len(p.Place))))
+	if n := r.count(1); n > 0 {
+		p.Key = make([]string, n)
+	}
+	for i := range p.Key {
+		p.Key[i] = r.string()
+	}
+	return p
+}
+
+func appendName(b []byte, n change.Name) []byte {
+	return appendString(appendString(b, n.Schema), n.Name)
+}
+
+func (r *parser) name() change.Name { return change.Name{Schema: r.string(), Name: r.string()} }
+
 // skipTable passes over a table and returns its bytes.
 func (r *parser) skipTable() []byte {
 	start := r.b
 	r.bytes()
 	r.bytes()
-	r.byte()
+	if r.byte()&isPartition != 0 {
+		r.bytes()
+		r.bytes()
+		r.take(uint64(len(change.Place{})))
+		for n := r.count(1); n > 0 && r.err == nil; n-- {
+			r.bytes()
+		}
+	}
 	for n := r.count(5); n > 0 && r.err == nil; n-- {
 		r.bytes()
 		r.byte()
@@ -253,13 +296,19 @@ func (r *parser) record(op byte, tables []*change.Table, c *change.Change) {
 		}
 	case change.Truncate:
 		flags := r.byte()
-		if flags&^(truncateCascade|truncateRestart) != 0 {
+		if flags&^(truncateCascade|truncateRestart|truncateWholly) != 0 {
 			r.fail("impossible flags %02x of a truncate", flags)
 		}
 		c.Cascade, c.RestartIdentity = flags&truncateCascade != 0, flags&truncateRestart != 0
 		c.Truncated = make([]*change.Table, r.count(1))
 		for i := range c.Truncated {
 			c.Truncated[i] = r.tableOf(tables)
+		}
+		if flags&truncateWholly != 0 {
+			c.Wholly = make([]change.Name, r.count(2))
+		}
+		for i := range c.Wholly {
+			c.Wholly[i] = r.name()
 		}
 	default:
 		r.fail("unknown operation %02x", op)
@@ -289,10 +338,19 @@ func recordParts(runs [][]byte, scratch []byte, c *change.Change, local func(*ch
 		if c.RestartIdentity {
 			flags |= truncateRestart
 		}
+		if len(c.Wholly) > 0 {
+			flags |= truncateWholly
+		}
 		scratch = append(scratch, flags)
 		scratch = binary.AppendUvarint(scratch, uint64(len(c.Truncated)))
 		for _, table := range c.Truncated {
 			scratch = binary.AppendUvarint(scratch, local(table))
+		}
+		if len(c.Wholly) > 0 {
+			scratch = binary.AppendUvarint(scratch, uint64(len(c.Wholly)))
+		}
+		for _, name := range c.Wholly {
+			scratch = appendName(scratch, name)
 		}
 		return append(runs, scratch), scratch
 	case change.Insert:

@@ -51,6 +51,12 @@ var goldens = []golden{
 		b.capacity = 1500
 		feed(t, b, 100, insert(0, "1", "a"), insert(7, "2", strings.Repeat("long", 700)), insert(8, "3", "c"))
 	}},
+	{name: "partitions", feed: func(t *testing.T, b *builder) {
+		feed(t, b, 100, change.Change{Op: change.Insert, Table: partitionTable, New: change.AppendTuple(nil, text("1"))},
+			change.Change{Op: change.Truncate, Ordinal: 1, Truncated: []*change.Table{partitionTable, otherTable}, Wholly: []change.Name{partitionTable.Partition.Root}},
+			change.Change{Op: change.Truncate, Ordinal: 2, Truncated: []*change.Table{partitionTable}})
+		b.flushNow()
+	}},
 	{name: "s2", compression: compressedS2, feed: func(t *testing.T, b *builder) {
 		feed(t, b, 100, insert(0, "1", strings.Repeat("again ", 200)))
 		b.flushNow()
@@ -174,6 +180,9 @@ func dumpHeader(out *strings.Builder, m *wireMessage) {
 		r := &parser{b: raw}
 		table := r.table()
 		fmt.Fprintf(out, "  table %s identity %c", table, table.Identity)
+		if p := table.Partition; p != nil {
+			fmt.Fprintf(out, " partition of %s at %x key %v", p.Root, p.Place, p.Key)
+		}
 		for _, c := range table.Columns {
 			fmt.Fprintf(out, " %s(key=%t type=%d mod=%d %q)", c.Name, c.Key, c.TypeOID, c.TypeMod, c.Type)
 		}
@@ -193,7 +202,11 @@ func dumpPart(out *strings.Builder, p *change.Part) {
 		c := &p.Changes[i]
 		fmt.Fprintf(out, "    %d %v", c.Ordinal, c.Op)
 		if c.Op == change.Truncate {
-			fmt.Fprintf(out, " %v cascade=%t restart=%t\n", c.Truncated, c.Cascade, c.RestartIdentity)
+			fmt.Fprintf(out, " %v cascade=%t restart=%t", c.Truncated, c.Cascade, c.RestartIdentity)
+			if c.Wholly != nil {
+				fmt.Fprintf(out, " wholly=%v", c.Wholly)
+			}
+			out.WriteByte('\n')
 			continue
 		}
 		fmt.Fprintf(out, " %v", c.Table)
@@ -261,6 +274,13 @@ func TestOtherFormatIsNamed(t *testing.T) {
 	require.ErrorAs(t, err, &format)
 	require.Equal(t, FormatError{Have: 9, Want: 1}, *format)
 	require.ErrorContains(t, err, "has format 9, this version reads format 1")
+}
+
+func TestUnknownFlagsAreNamed(t *testing.T) {
+	data := goldens[0].messages(t)[0]
+	_, err := new(unpacker).parse(stamp(data, 0x40))
+	require.ErrorIs(t, err, ErrFormat)
+	require.ErrorContains(t, err, "flags 40")
 }
 
 // A forged message may pass the checksum. It must not make us reserve what it

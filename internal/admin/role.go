@@ -69,7 +69,7 @@ func (p *planner) roleGap(ctx context.Context) (RoleGap, error) {
 	if err != nil {
 		return gap, err
 	}
-	needs := roleNeeds{tables: tables.Selected()}
+	needs := roleNeeds{tables: tables.Writable()}
 	for _, t := range needs.tables {
 		needs.bypass = needs.bypass || t.RowSecurity
 	}

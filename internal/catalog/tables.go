@@ -207,6 +207,13 @@ func (ts *Tables) Selected() []*Table {
 	return ts.where(func(t *Table) bool { return t.Selected && t.Kind == Ordinary })
 }
 
+// Writable lists, in order, the tables that changes of peers are written to:
+// the selected ones, and selected partitioned tables, through which come the
+// rows of peers that have other partitions.
+func (ts *Tables) Writable() []*Table {
+	return ts.where(func(t *Table) bool { return t.Selected })
+}
+
 // All lists every table in order.
 func (ts *Tables) All() []*Table { return ts.all }
 

@@ -1,6 +1,9 @@
 package change
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Op is what a change does to a table.
 type Op byte
@@ -50,14 +53,51 @@ type Column struct {
 // immutable once built and shared by pointer; equal descriptions inside one
 // batch are one pointer.
 type Table struct {
-	Schema   string
-	Name     string
-	Identity byte
-	Columns  []Column
+	Schema    string
+	Name      string
+	Identity  byte
+	Columns   []Column
+	Partition *Partition // nil: it is none, or was none any more when it was described
 }
 
 // String gives schema.name, unquoted, for messages.
 func (t *Table) String() string { return t.Schema + "." + t.Name }
+
+// Name is the name of a table.
+type Name struct{ Schema, Name string }
+
+// String gives schema.name, unquoted, for messages.
+func (n Name) String() string { return n.Schema + "." + n.Name }
+
+// Partition says what a table is a partition of. It is immutable.
+type Partition struct {
+	Root Name // the partitioned table at the top
+	// Place stands for the rows that the table takes of its root's: two tables
+	// with one place, on whatever servers, take the same. Zero says nothing:
+	// which rows they are depends on the server.
+	Place Place
+	// Key are the columns that identify a row under the root whatever partition
+	// it is in: the primary key without the partition keys' columns. Nil: none
+	// is left, or there is no primary key.
+	Key []string
+}
+
+// Place is a digest of partition keys and bounds.
+type Place [16]byte
+
+// Equal compares what two descriptions say; either may be nil.
+func (p *Partition) Equal(q *Partition) bool {
+	if p == nil || q == nil {
+		return p == q
+	}
+	return p.Root == q.Root && p.Place == q.Place && slices.Equal(p.Key, q.Key)
+}
+
+// SamePlace reports whether both are under roots of one name and take the same
+// rows of them.
+func (p *Partition) SamePlace(q *Partition) bool {
+	return p != nil && q != nil && p.Root == q.Root && p.Place == q.Place && p.Place != Place{}
+}
 
 // Kinds of the old image that precedes an update or delete.
 const (
@@ -75,7 +115,10 @@ type Change struct {
 	Old     Tuple
 	New     Tuple
 
-	Truncated       []*Table // Truncate only: in the origin's order
+	Truncated []*Table // Truncate only: in the origin's order
+	// Wholly are the partitioned tables of the origin that a Truncate leaves
+	// without a row: all of their partitions are in Truncated.
+	Wholly          []Name
 	Cascade         bool
 	RestartIdentity bool // the origin's sequences alone: appliers leave theirs
 

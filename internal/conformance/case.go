@@ -31,6 +31,7 @@ type Case struct {
 	Slow        string
 	Expect      Expectation
 	Limit       string
+	Layouts     string
 	Encoding    map[string]string
 	Server      map[string]string
 	Role        []string
@@ -198,6 +199,8 @@ func (p *parser) header(line string) error {
 		p.c.Expect = Expectation{kind, detail}
 	case "limit":
 		p.c.Limit = value
+	case "layouts":
+		p.c.Layouts = value
 	case "encoding":
 		p.c.Encoding[name] = rest
 	case "server":

@@ -58,10 +58,15 @@ func (r *running) queries(conn *pgx.Conn) ([]string, error) {
 	if len(r.c.Compare) > 0 {
 		return r.c.Compare, nil
 	}
-	result, err := conn.Query(context.Background(), `SELECT format('SELECT %s FROM ONLY %I.%I', coalesce((SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+	// Where each node has partitions of its own, what they make together counts.
+	each, of := "ONLY ", "c.relkind = 'r'"
+	if r.c.Layouts != "" {
+		each, of = "", "NOT c.relispartition AND c.relkind IN ('r', 'p')"
+	}
+	result, err := conn.Query(context.Background(), `SELECT format('SELECT %s FROM `+each+`%I.%I', coalesce((SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
 			FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attname NOT LIKE 'local\_%'), ''), n.nspname, c.relname)
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE n.nspname = $1 AND c.relkind = 'r' AND c.relpersistence = 'p' AND (c.relname NOT LIKE 'local\_%' OR c.relname LIKE 'local\_same\_%') ORDER BY c.relname`, r.c.Schema())
+		WHERE n.nspname = $1 AND `+of+` AND c.relpersistence = 'p' AND (c.relname NOT LIKE 'local\_%' OR c.relname LIKE 'local\_same\_%') ORDER BY c.relname`, r.c.Schema())
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,8 @@
 //	              says all of it; it changes nothing
 //	limit         the known limit that this case documents, in a sentence
 //	insert_only   tables of the case that have no replica identity on purpose
+//	layouts       how partitions differ from node to node: tables are compared
+//	              with all of theirs, not each by itself
 //	encoding      NODE=NAME: that node's database has another encoding
 //	server        name=value: a setting of every server
 //	role          name = value: a setting of the replicators' role (alone)

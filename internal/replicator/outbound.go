@@ -12,6 +12,7 @@ import (
 	"github.com/pgfed/pgfed/decoder"
 	"github.com/pgfed/pgfed/internal/admin"
 	"github.com/pgfed/pgfed/internal/change"
+	"github.com/pgfed/pgfed/internal/partition"
 	"github.com/pgfed/pgfed/internal/report"
 	"github.com/pgfed/pgfed/internal/wait"
 	"github.com/pgfed/pgfed/transport"
@@ -27,6 +28,7 @@ type outbound struct {
 	*life
 	conn      *pgx.Conn       // for the slot and the history; owned by tend once running
 	standbys  *pgx.Conn       // asks how far the failover standbys are; nil without any
+	places    *pgx.Conn       // asks what tables are partitions of; the decoder's
 	link      *transport.Link // to the node's own broker
 	recorded  admin.History   // what the database remembers of its own stream
 	publisher *transport.Publisher
@@ -113,6 +115,12 @@ func (l *life) captureOnce(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if o.places, err = l.session(ctx, "describe"); err != nil {
+		return err
+	}
+	if err = partition.Pin(ctx, o.places); err != nil {
+		return err
+	}
 	l.board.withdraw("capture")
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return o.publisher.Run(ctx) })
@@ -123,7 +131,7 @@ func (l *life) captureOnce(ctx context.Context) (err error) {
 			Slot: o.Federation.SlotName(o.Node), Publication: o.Federation.PublicationName(),
 			Start:        o.publisher.Start(),
 			Expect:       o.system,
-			ServerFilter: o.serverFilter(), Local: o.localColumns(),
+			ServerFilter: o.serverFilter(), Local: o.localColumns(), Partitions: describer{o.places},
 			Logger: o.log.With("part", "decoder"), Metrics: o.metrics.decoder,
 		}, sink, func() change.LSN { return change.LSN(o.confirmed.Load()) })
 	})
@@ -131,12 +139,23 @@ func (l *life) captureOnce(ctx context.Context) (err error) {
 }
 
 func (o *outbound) close() {
-	for _, conn := range []*pgx.Conn{o.standbys, o.conn} {
+	for _, conn := range []*pgx.Conn{o.places, o.standbys, o.conn} {
 		closeSession(conn)
 	}
 	if o.link != nil {
 		o.link.Close()
 	}
+}
+
+// describer answers the decoder's questions about partitions.
+type describer struct{ conn *pgx.Conn }
+
+func (d describer) Of(ctx context.Context, tables []uint32) (map[uint32]*change.Partition, error) {
+	return partition.Read(ctx, d.conn, tables)
+}
+
+func (d describer) Wholly(ctx context.Context, tables []uint32) ([]change.Name, error) {
+	return partition.Wholly(ctx, d.conn, tables)
 }
 
 // open reads what the database remembers, checks the slot, and opens the

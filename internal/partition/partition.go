@@ -1,0 +1,146 @@
+// Package partition reads what tables are partitions of. An origin says it of
+// its tables, and a target compares it with its own: both must ask in the same
+// words, or one place would get two digests.
+package partition
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgfed/pgfed/internal/change"
+)
+
+// Settings decide how the server writes bounds and names. A session that reads
+// places must have them.
+var Settings = map[string]string{
+	"search_path":           "",
+	"DateStyle":             "ISO, MDY",
+	"IntervalStyle":         "postgres",
+	"TimeZone":              "UTC",
+	"extra_float_digits":    "3",
+	"bytea_output":          "hex",
+	"lc_monetary":           "C",
+	"client_encoding":       "UTF8",
+	"quote_all_identifiers": "off",
+}
+
+// Pin gives a session the settings.
+func Pin(ctx context.Context, conn *pgx.Conn) error {
+	for name, value := range Settings {
+		if _, err := conn.Exec(ctx, "SELECT pg_catalog.set_config($1, $2, false)", name, value); err != nil {
+			return fmt.Errorf("set %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// Querier is a connection or a transaction whose session has the Settings.
+type Querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// placesSQL is one row per table that exists. Its place is told level by level
+// from the table up to its root: partition key, the key's types, the bound, and
+//   - for a default partition the bounds of its siblings, which are what it does
+//     not take;
+//   - for a range of texts the database's collation, by which they are ordered;
+//   - for a hash the database's encoding. The hash of a type that is not built
+//     in may differ from server to server (an enum's is that of its label's OID),
+//     and what an expression gives is not known: such a place is told by nothing.
+const placesSQL = `SELECT c.oid, n.nspname::text, r.relname::text, ARRAY(
+		SELECT a.attname::text
+		FROM pg_catalog.pg_index i
+		JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])
+		WHERE i.indrelid = c.oid AND i.indisprimary AND a.attname NOT IN (
+			SELECT b.attname FROM pg_catalog.pg_partition_ancestors(c.oid::regclass) AS p(oid)
+			JOIN pg_catalog.pg_partitioned_table k ON k.partrelid = p.oid
+			JOIN pg_catalog.pg_attribute b ON b.attrelid = p.oid AND b.attnum = ANY (k.partattrs::int2[]))
+		ORDER BY a.attname), (
+		SELECT CASE WHEN pg_catalog.bool_and(level.said IS NOT NULL) THEN pg_catalog.string_agg(level.said, E'\n' ORDER BY level.n) END
+		FROM (SELECT u.n, pg_catalog.concat_ws(E'\t', pg_catalog.pg_get_partkeydef(k.partrelid), key.types, bound.said,
+				CASE bound.said WHEN 'DEFAULT' THEN (
+					SELECT pg_catalog.string_agg(s.said, ' ' ORDER BY s.said COLLATE "C")
+					FROM (SELECT pg_catalog.pg_get_expr(b.relpartbound, b.oid) AS said
+						FROM pg_catalog.pg_inherits j JOIN pg_catalog.pg_class b ON b.oid = j.inhrelid
+						WHERE j.inhparent = k.partrelid) AS s) END,
+				CASE WHEN k.partstrat = 'r' AND key.texts THEN d.datcollate::text END,
+				CASE WHEN k.partstrat = 'h' THEN pg_catalog.pg_encoding_to_char(d.encoding)::text END)
+				|| CASE WHEN k.partstrat <> 'h' OR key.known THEN '' END AS said
+			FROM pg_catalog.pg_partition_ancestors(c.oid::regclass) WITH ORDINALITY AS u(oid, n)
+			JOIN pg_catalog.pg_class x ON x.oid = u.oid AND x.relispartition
+			JOIN pg_catalog.pg_inherits i ON i.inhrelid = x.oid
+			JOIN pg_catalog.pg_partitioned_table k ON k.partrelid = i.inhparent
+			JOIN pg_catalog.pg_database d ON d.datname = pg_catalog.current_database()
+			CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_expr(x.relpartbound, x.oid) AS said) AS bound
+			CROSS JOIN LATERAL (SELECT pg_catalog.string_agg(pg_catalog.format_type(a.atttypid, NULL), ',' ORDER BY o.n) AS types,
+					pg_catalog.bool_or(a.attcollation <> 0) AS texts,
+					pg_catalog.bool_and(a.atttypid IS NOT NULL AND a.atttypid < 16384) AS known
+				FROM pg_catalog.unnest(k.partattrs::int2[]) WITH ORDINALITY AS o(attnum, n)
+				LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = k.partrelid AND a.attnum = o.attnum AND o.attnum > 0) AS key
+		) AS level)
+	FROM pg_catalog.pg_class c
+	LEFT JOIN pg_catalog.pg_class r ON r.oid = pg_catalog.pg_partition_root(c.oid::regclass) AND r.oid <> c.oid AND c.relispartition
+	LEFT JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
+	WHERE c.oid = ANY ($1::oid[])`
+
+// Read tells what tables are partitions of: nil of one that is none. A table
+// that does not exist is absent.
+func Read(ctx context.Context, q Querier, tables []uint32) (map[uint32]*change.Partition, error) {
+	rows, err := q.Query(ctx, placesSQL, tables)
+	if err != nil {
+		return nil, fmt.Errorf("read what tables are partitions of: %w", err)
+	}
+	found := make(map[uint32]*change.Partition, len(tables))
+	var table uint32
+	var schema, name, place *string
+	var key []string
+	_, err = pgx.ForEachRow(rows, []any{&table, &schema, &name, &key, &place}, func() error {
+		if schema == nil || name == nil {
+			found[table] = nil
+			return nil
+		}
+		p := &change.Partition{Root: change.Name{Schema: *schema, Name: *name}}
+		if len(key) > 0 {
+			p.Key = key
+		}
+		if place != nil {
+			sum := sha256.Sum256([]byte(*place))
+			copy(p.Place[:], sum[:])
+		}
+		found[table], key = p, nil
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what tables are partitions of: %w", err)
+	}
+	return found, nil
+}
+
+// whollySQL: foreign and unlogged partitions send no changes, so they are no
+// part of what others have.
+const whollySQL = `SELECT n.nspname::text, r.relname::text
+	FROM (SELECT DISTINCT pg_catalog.pg_partition_root(c.oid::regclass)::oid AS oid
+		FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1::oid[]) AND c.relispartition) AS roots
+	JOIN pg_catalog.pg_class r ON r.oid = roots.oid
+	JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
+	WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_partition_tree(r.oid::regclass) AS t
+		JOIN pg_catalog.pg_class l ON l.oid = t.relid
+		WHERE l.relkind = 'r' AND l.relpersistence = 'p' AND l.oid <> ALL ($1::oid[]))
+	ORDER BY 1, 2`
+
+// Wholly lists the partitioned tables all of whose partitions are among the
+// tables.
+func Wholly(ctx context.Context, q Querier, tables []uint32) ([]change.Name, error) {
+	rows, err := q.Query(ctx, whollySQL, tables)
+	if err != nil {
+		return nil, fmt.Errorf("read whose partitions tables are: %w", err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowToStructByPos[change.Name])
+	if err != nil {
+		return nil, fmt.Errorf("read whose partitions tables are: %w", err)
+	}
+	return names, nil
+}
