@@ -168,9 +168,6 @@ func (a *Applier) closeLarge(ctx context.Context) error {
 			}
 		}
 	}
-	if err := a.restoreDisplaced(ctx, o.transaction); err != nil {
-		return err
-	}
 	if err := a.checkDeferred(ctx, o.transaction); err != nil {
 		return err
 	}

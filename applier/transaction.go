@@ -33,9 +33,8 @@ type transaction struct {
 	to          checkpoint.Row // Position.LSN is 0 until the last piece is here
 	provisional bool           // records carry a stand-in for the position
 	tally
-	deferred  deferredChecks
-	displaced displacedRows
-	started   time.Time
+	deferred deferredChecks
+	started  time.Time
 }
 
 // tally counts what a transaction did.
@@ -135,7 +134,7 @@ func (a *Applier) retry(ctx context.Context, try func() error) error {
 
 // tryWhole: all in one go, and when anything differs change by change.
 func (a *Applier) tryWhole(ctx context.Context, x *transaction, items []item) error {
-	x.tally, x.deferred, x.displaced = tally{}, deferredChecks{}, displacedRows{}
+	x.tally, x.deferred = tally{}, deferredChecks{}
 	if !needExact(items) {
 		count, err := a.pipelined(ctx, x, items, []*statement{a.control.begin}, true)
 		if err == nil {
@@ -156,9 +155,6 @@ func (a *Applier) tryWhole(ctx context.Context, x *transaction, items []item) er
 	}
 	x.add(count)
 	crash.At(crash.MidApply)
-	if err := a.restoreDisplaced(ctx, x); err != nil {
-		return err
-	}
 	if err := a.checkDeferred(ctx, x); err != nil {
 		return err
 	}

@@ -106,8 +106,12 @@ func alike(v, w conflict.Verdict) bool {
 // truncateWhole never says RESTART IDENTITY, whatever the origin said: sequences
 // are each node's own, and to restart one takes its owner.
 func (a *Applier) truncateWhole(ctx context.Context, c *change.Change, tables []string) error {
-	sql := "TRUNCATE " + strings.Join(tables, ", ") + " RESTRICT"
-	err := a.conn.PgConn().ExecParams(ctx, sql, nil, nil, nil, nil).Read().Err
+	above, err := a.emptied(ctx, tables)
+	if err != nil {
+		return err
+	}
+	sql := "TRUNCATE " + strings.Join(append(tables, above...), ", ") + " RESTRICT"
+	err = a.conn.PgConn().ExecParams(ctx, sql, nil, nil, nil, nil).Read().Err
 	if sqlState(err) == "0A000" {
 		h := describe(err, c.Truncated[0].String())
 		h.Code = CodeTruncateReferenced
@@ -119,6 +123,27 @@ func (a *Applier) truncateWhole(ctx context.Context, c *change.Change, tables []
 		return describe(err, c.Truncated[0].String())
 	}
 	return err
+}
+
+// emptied finds the partitioned tables with foreign keys that hold no row but
+// those of tables that are truncated whole. They are truncated with them: a
+// table is truncated only together with all that refer to it.
+func (a *Applier) emptied(ctx context.Context, tables []string) ([]string, error) {
+	names := make([]string, len(tables))
+	for i, table := range tables {
+		names[i] = strings.TrimPrefix(table, "ONLY ")
+	}
+	rows, err := a.conn.Query(ctx, `
+		WITH named AS (SELECT t::regclass AS relid FROM unnest($1::text[]) t),
+		emptied AS (SELECT relid FROM named UNION SELECT p.relid FROM named, pg_catalog.pg_partition_tree(named.relid) p)
+		SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind = 'p' AND EXISTS (SELECT FROM pg_catalog.pg_constraint f WHERE f.contype = 'f' AND c.oid IN (f.conrelid, f.confrelid))
+			AND c.oid IN (SELECT p.relid FROM emptied, pg_catalog.pg_partition_ancestors(emptied.relid) p)
+			AND NOT EXISTS (SELECT FROM pg_catalog.pg_partition_tree(c.oid) leaf WHERE leaf.isleaf AND leaf.relid NOT IN (SELECT relid FROM emptied))`, names)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // deleteOwn deletes what a TRUNCATE of a table owned by column means

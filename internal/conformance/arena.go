@@ -79,7 +79,7 @@ func newArena(t testing.TB, majors Majors, judge *pgtest.Server, c *Case, cases 
 	t.Helper()
 	config := fedtest.Config{
 		Nodes: Nodes, Tables: selection, Idle: true,
-		Postgres: []pgtest.Option{pgtest.Setting("max_prepared_transactions", "20"), pgtest.Setting("max_connections", "400")}, PostgresAt: map[string][]pgtest.Option{},
+		Postgres: []pgtest.Option{pgtest.Setting("max_prepared_transactions", "100"), pgtest.Setting("max_connections", "400")}, PostgresAt: map[string][]pgtest.Option{},
 	}
 	for i, node := range Nodes {
 		config.PostgresAt[node] = []pgtest.Option{pgtest.Major(majors.at(i))}

@@ -11,6 +11,9 @@ import (
 // ddl changes a table at every node, and writes before and behind it.
 func (m *maker) ddl() {
 	t := m.tables[m.IntN(len(m.tables))]
+	if m.held[t] {
+		return
+	}
 	node := m.writerOf(t)
 	w := writer{node: node, tables: []*table{t}}
 	m.on(w, "")
@@ -55,7 +58,7 @@ func (m *maker) alteration(t *table) string {
 			}
 		}
 		return m.addColumn(t)
-	case pick < 60 && !strings.Contains(strings.Join(t.generated, " "), "VIRTUAL"):
+	case pick < 60 && !t.differ && !strings.Contains(strings.Join(t.generated, " "), "VIRTUAL"):
 		t.full, t.insertOnly = true, false
 		var text string
 		for _, holder := range t.holders() {
@@ -64,11 +67,11 @@ func (m *maker) alteration(t *table) string {
 		return text
 	case pick < 66 && !t.partitioned():
 		return fmt.Sprintf("VACUUM FULL %s;\n", t.name)
-	case pick < 80 && t.ranged && !t.spare:
+	case pick < 80 && t.ranged && !t.spare && !t.differ:
 		t.spare = true
 		l := leaf{t.plain + "_spare", "FOR VALUES FROM (20) TO (30)"}
 		return m.attach(t, l)
-	case pick < 90 && t.list != nil || pick < 90 && t.ranged && t.spare:
+	case pick < 90 && !t.differ && (t.list != nil || t.ranged && t.spare):
 		l := t.leaves[len(t.leaves)-1]
 		if t.list != nil {
 			l = t.leaves[0]

@@ -36,8 +36,11 @@ type maker struct {
 	prepared       int
 	section        int
 	text           strings.Builder
-	where          string   // of the last setup
-	insertOnly     []string // tables
+	where          string          // of the last setup
+	insertOnly     []string        // tables
+	differ         bool            // some table has other partitions elsewhere
+	held           map[*table]bool // by a prepared transaction
+	pending        string          // its end
 }
 
 // Text is the case of a seed, for nodes of some majors, as a file.
@@ -52,9 +55,13 @@ func Text(seed uint64, oldest, newest int) string {
 		m.part()
 		m.text.WriteString("--- settle\n")
 	}
+	m.text.WriteString(m.pending)
 	head := fmt.Sprintf("-- Random tables and transactions of seed %d for Postgres %d to %d.\n-- contrib: hstore, citext, ltree, btree_gist\n-- record: nothing\n", seed, oldest, newest)
 	if len(m.insertOnly) > 0 {
 		head += "-- insert_only: " + strings.Join(m.insertOnly, " ") + "\n"
+	}
+	if m.differ {
+		head += "-- layouts: some tables have other partitions, or none, at a node\n"
 	}
 	return head + m.text.String()
 }
@@ -88,6 +95,8 @@ func (m *maker) joined() {
 // part is what happens before everything is compared.
 func (m *maker) part() {
 	switch pick := m.IntN(100); {
+	case pick < 6 && m.pending == "":
+		m.hold()
 	case pick < 45:
 		m.alone()
 	case pick < 70:
@@ -119,7 +128,7 @@ func writes(node string, t *table) bool {
 func (m *maker) clusters(node string, columnOwned bool) [][]*table {
 	var list [][]*table
 	for _, t := range m.tables {
-		if !writes(node, t) || t.owner == "column" && !columnOwned {
+		if !writes(node, t) || m.held[t] || t.owner == "column" && !columnOwned {
 			continue
 		}
 		at := slices.IndexFunc(list, func(c []*table) bool { return t.parent != nil && slices.Contains(c, t.parent) })
@@ -145,6 +154,26 @@ func (m *maker) alone() {
 	}
 }
 
+// hold prepares a transaction that ends with the case, whatever is killed before.
+func (m *maker) hold() {
+	w := writer{node: conformance.Nodes[m.IntN(2)], reading: true}
+	clusters := m.clusters(w.node, true)
+	if len(clusters) < 2 {
+		m.alone()
+		return
+	}
+	w.tables = clusters[m.IntN(len(clusters))]
+	m.on(w, "")
+	m.text.WriteString("BEGIN;\n")
+	m.statements(w, 2+m.IntN(5))
+	fmt.Fprintf(&m.text, "PREPARE TRANSACTION 'random %d held';\n", m.seed)
+	m.pending = fmt.Sprintf("--- on %s\n%s PREPARED 'random %d held';\n", w.node, []string{"COMMIT", "COMMIT", "ROLLBACK"}[m.IntN(3)], m.seed)
+	m.held = map[*table]bool{}
+	for _, t := range w.tables {
+		m.held[t] = true
+	}
+}
+
 // meanwhile: both nodes write, each what the other does not.
 func (m *maker) meanwhile() {
 	taken := map[*table]bool{}
@@ -160,7 +189,7 @@ func (m *maker) meanwhile() {
 			taken[t] = true
 		}
 		for _, t := range m.tables {
-			if t.owner == "column" {
+			if t.owner == "column" && !m.held[t] {
 				w.tables = append(w.tables, t)
 			}
 		}

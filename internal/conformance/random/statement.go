@@ -11,6 +11,8 @@ type writer struct {
 	tables []*table
 	// apart: others write at the same time, so what they hold must not matter.
 	apart bool
+	// reading: others must be able to read the tables before the transaction ends.
+	reading bool
 }
 
 // own restricts a statement to rows that the writer may change.
@@ -51,7 +53,7 @@ func (m *maker) statement(w writer) string {
 		return m.reuse(w, t)
 	case pick < 96 && !t.insertOnly:
 		return fmt.Sprintf("DELETE FROM %s WHERE %s;\n", t.name, m.some(w, t))
-	case pick >= 95 && pick < 98 && t.owner != "column":
+	case pick >= 95 && pick < 98 && t.owner != "column" && !w.reading:
 		return m.truncate(t)
 	}
 	return m.insert(w, t)
@@ -137,7 +139,7 @@ func (m *maker) insert(w writer, t *table) string {
 	if m.chance(50) {
 		return insertion(&into, row, old, count, " ON CONFLICT DO NOTHING")
 	}
-	return insertion(&into, row, old, count, fmt.Sprintf(" ON CONFLICT (%s) DO UPDATE SET %s WHERE x.n %% 3 <> 1", t.inKey(), m.changes(t, "x.n")))
+	return insertion(&into, row, old, count, fmt.Sprintf(" ON CONFLICT (%s) DO UPDATE SET %s WHERE %s", t.inKey(), m.changes(t, "x.n"), strings.ReplaceAll(w.own(t, "x.n % 3 <> 1"), "region", "x.region")))
 }
 
 func insertion(t *table, row []assignment, first, count int, tail string) string {
@@ -171,7 +173,7 @@ func (m *maker) update(w writer, t *table) string {
 		return fmt.Sprintf("UPDATE %s SET p = %s WHERE %s;\n", t.name, m.reference(t, "n"), m.some(w, t))
 	}
 	name := t.name
-	if t.partitioned() && m.chance(25) {
+	if t.partitioned() && !t.differ && m.chance(25) {
 		name = t.leaves[m.IntN(len(t.leaves))].name
 	}
 	return fmt.Sprintf("UPDATE %s SET %s WHERE %s;\n", name, m.changes(t, "n"), m.some(w, t))
@@ -278,28 +280,17 @@ func (m *maker) relocate(w writer, t *table) string {
 func (m *maker) truncate(t *table) string {
 	what := t.name
 	switch {
-	case t.referenced && m.split(t): // TODO: a partitioned table that refers to it
-		return fmt.Sprintf("DELETE FROM %s;\n", t.name)
 	case t.referenced:
 		what += " CASCADE"
 	case t.kid != "" && m.chance(50):
 		what = "ONLY " + t.name
-	case t.partitioned() && m.chance(60):
+	case t.partitioned() && !t.differ && !t.hashed && m.chance(60): // a hash can be each server's own
 		what = t.leaves[m.IntN(len(t.leaves))].name
 	case t.serial != "":
 		what += " RESTART IDENTITY"
 	}
 	// Checks that wait would keep it from being emptied.
 	return fmt.Sprintf("SET CONSTRAINTS ALL IMMEDIATE;\nTRUNCATE %s;\n", what)
-}
-
-func (m *maker) split(t *table) bool {
-	for _, other := range m.tables {
-		if other.parent == t && other.partitioned() {
-			return true
-		}
-	}
-	return false
 }
 
 // copy is COPY of rows, whose key can be written so.

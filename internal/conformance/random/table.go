@@ -33,8 +33,19 @@ type table struct {
 	spare      bool     // and there is one for 20 to 30
 	hashed     bool     // partitioned by the key, or n
 	leaves     []leaf
-	added      int // how many columns came later
+	division   division // at the node that is described
+	differ     bool     // divisions do
+	added      int      // how many columns came later
 }
+
+// division is how a node divides a partitioned table.
+type division int
+
+const (
+	alike division = iota
+	otherwise
+	undivided
+)
 
 type leaf struct{ name, bounds string }
 
@@ -278,7 +289,11 @@ func (m *maker) define(t *table) {
 		body = append(body, "local_big text DEFAULT big(7)")
 	}
 	m.setup(writer+" oracle", m.create(t, body, m.IntN(2), nil))
-	m.setup(reader, m.create(t, other, dropped, extra))
+	there := *t
+	if t.partitioned() && !t.stamped && m.chance(60) { // a row that moves is stamped once more
+		there.division, t.differ, m.differ = otherwise+division(m.IntN(2)), true, true
+	}
+	m.setup(reader, m.create(&there, other, dropped, extra))
 	if m.chance(40) {
 		m.setup(reader, "CREATE INDEX ON "+t.name+" (n);\n")
 		if t.key != nil && !t.partitioned() && t.kid == "" {
@@ -336,7 +351,7 @@ func (t *table) holders() []string {
 	if t.kid != "" {
 		return []string{t.name, t.kid}
 	}
-	if !t.partitioned() {
+	if len(t.leaves) == 0 {
 		return []string{t.name}
 	}
 	var list []string
@@ -348,6 +363,7 @@ func (t *table) holders() []string {
 
 func (t *table) partitionBy() string {
 	switch {
+	case t.division == undivided:
 	case t.list != nil:
 		return " PARTITION BY LIST (region)"
 	case t.ranged:
@@ -368,6 +384,17 @@ func (m *maker) leaves(t *table, b *strings.Builder) {
 		t.leaves = append(t.leaves, l)
 	}
 	switch {
+	case t.division == undivided:
+	case t.division == otherwise && t.list != nil:
+		leaf(t.name, "a", "FOR VALUES IN ('a', 'c')")
+		leaf(t.name, "others", "DEFAULT")
+	case t.division == otherwise && t.ranged:
+		leaf(t.name, "mid", "FOR VALUES FROM (MINVALUE) TO (13)")
+		leaf(t.name, "top", "FOR VALUES FROM (13) TO (MAXVALUE)")
+	case t.division == otherwise:
+		for i := range 3 {
+			leaf(t.name, fmt.Sprint(i), fmt.Sprintf("FOR VALUES WITH (MODULUS 3, REMAINDER %d)", i))
+		}
 	case t.list != nil:
 		leaf(t.name, "a", "FOR VALUES IN ('a')")
 		leaf(t.name, "b", "FOR VALUES IN ('b')")
