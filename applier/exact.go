@@ -140,7 +140,7 @@ func (a *Applier) exactChange(ctx context.Context, x *transaction, it *item, cou
 	if err := img.read(it.Change); err != nil {
 		return err
 	}
-	e := &encounter{a: a, it: it, img: &img}
+	e := &encounter{a: a, x: x, it: it, img: &img}
 	var err error
 	switch it.Change.Op {
 	case change.Insert:
@@ -194,6 +194,7 @@ func (e *encounter) confirm(ctx context.Context) error {
 // encounter is one change meeting this database's rows.
 type encounter struct {
 	a       *Applier
+	x       *transaction
 	it      *item
 	img     *image
 	outcome outcome
@@ -282,8 +283,10 @@ func (e *encounter) makeRoom(ctx context.Context, rows []localRow) (done bool, e
 	case conflict.Overwrite:
 		// The row with the new row's key takes the new values; others in its
 		// way are found again by the update.
+		e.x.displaced.remember(e.it.plan, []localRow{*same}) // may be a row of the origin's whose key is deferrable
 		return true, e.overwrite(ctx, same, nil)
 	case conflict.Displace:
+		e.x.displaced.remember(e.it.plan, rows)
 		return false, e.displace(ctx, rows)
 	}
 	return false, fmt.Errorf("resolve %s of an insert: unexpected action %q", clash.Kind, action)
@@ -305,6 +308,15 @@ func (e *encounter) update(ctx context.Context) error {
 		return err
 	}
 	row, differs, err := e.meant(ctx)
+	if err == nil && (row == nil || differs) {
+		kept, failed := e.displaced()
+		if failed != nil {
+			return failed
+		}
+		if kept != nil {
+			return e.restore(ctx, kept)
+		}
+	}
 	switch {
 	case err != nil:
 		return err
@@ -360,6 +372,11 @@ func (e *encounter) delete(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if row == nil || differs {
+		if kept, err := e.displaced(); kept != nil || err != nil {
+			return err // deleted already
+		}
+	}
 	if row == nil {
 		_, err := e.resolve(conflict.Clash{Kind: conflict.DeleteMissing}, nil)
 		return err
@@ -386,7 +403,7 @@ func (e *encounter) overrule(missing, differs conflict.Kind, row *localRow) erro
 }
 
 // overwrite gives a locked row the change's new values: the columns in set, or
-// all that were sent when set is nil. Rows of others in its way are displaced.
+// all that were sent when set is nil.
 func (e *encounter) overwrite(ctx context.Context, row *localRow, set []bool) error {
 	if set == nil {
 		set = make([]bool, len(e.it.plan.columns))
@@ -394,7 +411,12 @@ func (e *encounter) overwrite(ctx context.Context, row *localRow, set []bool) er
 			set[i] = at >= 0 && e.img.new[i].Kind != change.Unchanged
 		}
 	}
-	q := e.it.plan.buildOverwrite(row, set, e.img)
+	return e.force(ctx, e.it.plan.buildOverwrite(row, set, e.img), row)
+}
+
+// force runs a statement that gives a row its new values, or puts it back where
+// row is nil. Rows of others in its way are displaced.
+func (e *encounter) force(ctx context.Context, q once, row *localRow) error {
 	var err error
 	for range attempts {
 		if err = e.a.guardedOnce(ctx, q); err == nil || !constraintInTheWay(err) {
@@ -418,6 +440,7 @@ func (e *encounter) overwrite(ctx context.Context, row *localRow, set []bool) er
 		if action == conflict.Skip {
 			return e.yield(ctx, row)
 		}
+		e.x.displaced.remember(e.it.plan, rows)
 		if failed := e.displace(ctx, rows); failed != nil {
 			return failed
 		}
@@ -428,7 +451,7 @@ func (e *encounter) overwrite(ctx context.Context, row *localRow, set []bool) er
 // yield ends a change that lost a tie. An update takes its row with it: where
 // the winner's change comes second, it displaces that row.
 func (e *encounter) yield(ctx context.Context, row *localRow) error {
-	if e.it.Change.Op != change.Update {
+	if e.it.Change.Op != change.Update || row == nil {
 		return nil
 	}
 	return e.displace(ctx, []localRow{*row})

@@ -168,6 +168,9 @@ func (a *Applier) closeLarge(ctx context.Context) error {
 			}
 		}
 	}
+	if err := a.restoreDisplaced(ctx, o.transaction); err != nil {
+		return err
+	}
 	if err := a.checkDeferred(ctx, o.transaction); err != nil {
 		return err
 	}

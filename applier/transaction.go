@@ -33,8 +33,9 @@ type transaction struct {
 	to          checkpoint.Row // Position.LSN is 0 until the last piece is here
 	provisional bool           // records carry a stand-in for the position
 	tally
-	deferred deferredChecks
-	started  time.Time
+	deferred  deferredChecks
+	displaced displacedRows
+	started   time.Time
 }
 
 // tally counts what a transaction did.
@@ -134,7 +135,7 @@ func (a *Applier) retry(ctx context.Context, try func() error) error {
 
 // tryWhole: all in one go, and when anything differs change by change.
 func (a *Applier) tryWhole(ctx context.Context, x *transaction, items []item) error {
-	x.tally, x.deferred = tally{}, deferredChecks{}
+	x.tally, x.deferred, x.displaced = tally{}, deferredChecks{}, displacedRows{}
 	if !needExact(items) {
 		count, err := a.pipelined(ctx, x, items, []*statement{a.control.begin}, true)
 		if err == nil {
@@ -155,6 +156,9 @@ func (a *Applier) tryWhole(ctx context.Context, x *transaction, items []item) er
 	}
 	x.add(count)
 	crash.At(crash.MidApply)
+	if err := a.restoreDisplaced(ctx, x); err != nil {
+		return err
+	}
 	if err := a.checkDeferred(ctx, x); err != nil {
 		return err
 	}
