@@ -14,6 +14,7 @@ import (
 
 	"github.com/pgfed/pgfed/checkpoint"
 	"github.com/pgfed/pgfed/internal/change"
+	"github.com/pgfed/pgfed/internal/partition"
 )
 
 func TestSettingsOfDatabaseAndRoleDoNotCount(t *testing.T) {
@@ -301,4 +302,11 @@ func TestLastingIsDecidedBySQLState(t *testing.T) {
 func TestHaltDescribesItself(t *testing.T) {
 	h := &Halt{Origin: "east", Position: change.Position{LSN: 0x16B3}, Table: "public.t", Reason: "the table does not exist here", SQLState: "42P01"}
 	require.Equal(t, "apply east/-:0/16B3: public.t: the table does not exist here (SQLSTATE 42P01)", h.Error())
+}
+
+// Places are read in our sessions as in the origin's.
+func TestSessionsReadPlacesAlike(t *testing.T) {
+	for name, value := range partition.Settings {
+		require.Equal(t, value, pinned[name], name)
+	}
 }

@@ -74,12 +74,16 @@ type Config struct {
 
 // Partitions answers from the catalog as it is now, which may be later than
 // what is being read. It is asked from one goroutine, while the sink waits: when
-// the server describes a table, every few seconds about the partitions that are
-// written, and at each TRUNCATE. An error ends Run, which returns it.
+// the server describes a table, every few seconds about the roots of the
+// partitions that are written, and at each TRUNCATE. An error ends Run, which
+// returns it.
 type Partitions interface {
 	// Of tells what tables are partitions of: nil of one that is none. A table
 	// that is gone is absent.
 	Of(ctx context.Context, tables []uint32) (map[uint32]*change.Partition, error)
+	// Roots tells the names of partitions' roots. A table that is no partition
+	// is absent.
+	Roots(ctx context.Context, tables []uint32) (map[uint32]change.Name, error)
 	// Wholly lists the partitioned tables all of whose partitions are among
 	// the tables.
 	Wholly(ctx context.Context, tables []uint32) ([]change.Name, error)

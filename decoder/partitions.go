@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// partitionsEvery bounds how long a partition goes on under what was said of
-// it. The server describes a table again when it is attached or detached, but
+// partitionsEvery bounds how long a partition goes on under its root's old name. The server describes a table again when it is attached or detached, but
 // not when its root is renamed. A variable for tests.
 var partitionsEvery = 5 * time.Second
 
@@ -37,9 +36,9 @@ func (f *feeder) describe(ctx context.Context, body []byte) error {
 	return nil
 }
 
-// refreshPartitions asks again about the partitions that were written. One that
-// is detached or gone by now was still attached at this place of the log, or
-// the server would have described it.
+// refreshPartitions asks again for the roots of partitions that were written. One
+// that is detached or gone by now was still attached at this place of the log,
+// or the server would have described it.
 func (f *feeder) refreshPartitions(ctx context.Context) error {
 	if f.partitions == nil || time.Since(f.asked) < partitionsEvery {
 		return nil
@@ -55,14 +54,15 @@ func (f *feeder) refreshPartitions(ctx context.Context) error {
 	if ids == nil {
 		return nil
 	}
-	found, err := f.partitions.Of(ctx, ids)
+	roots, err := f.partitions.Roots(ctx, ids)
 	if err != nil {
 		return err
 	}
-	for id, now := range found {
-		if known := f.catalog.tables[id]; now != nil && !known.Partition.Equal(now) {
-			table := *known.Table
-			table.Partition = now
+	for id, root := range roots {
+		if known := f.catalog.tables[id]; known.Partition.Root != root {
+			table, place := *known.Table, *known.Partition
+			place.Root = root
+			table.Partition = &place
 			f.catalog.keep(id, &table, f.catalog.hidden[known.Table])
 		}
 	}

@@ -25,6 +25,9 @@ var Settings = map[string]string{
 	"lc_monetary":           "C",
 	"client_encoding":       "UTF8",
 	"quote_all_identifiers": "off",
+	// It is asked often, and planning or compiling would take longer than the answer.
+	"plan_cache_mode": "force_generic_plan",
+	"jit":             "off",
 }
 
 // Pin gives a session the settings.
@@ -115,6 +118,29 @@ func Read(ctx context.Context, q Querier, tables []uint32) (map[uint32]*change.P
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read what tables are partitions of: %w", err)
+	}
+	return found, nil
+}
+
+// Roots tells the names of the topmost partitioned tables above tables. One that
+// is no partition is absent.
+func Roots(ctx context.Context, q Querier, tables []uint32) (map[uint32]change.Name, error) {
+	rows, err := q.Query(ctx, `SELECT c.oid, n.nspname::text, r.relname::text
+		FROM pg_catalog.pg_class c
+		JOIN pg_catalog.pg_class r ON r.oid = pg_catalog.pg_partition_root(c.oid::regclass) AND r.oid <> c.oid
+		JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
+		WHERE c.oid = ANY ($1::oid[]) AND c.relispartition`, tables)
+	if err != nil {
+		return nil, fmt.Errorf("read the roots of partitions: %w", err)
+	}
+	found := make(map[uint32]change.Name, len(tables))
+	var table uint32
+	var root change.Name
+	if _, err = pgx.ForEachRow(rows, []any{&table, &root.Schema, &root.Name}, func() error {
+		found[table] = root
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read the roots of partitions: %w", err)
 	}
 	return found, nil
 }

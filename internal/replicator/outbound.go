@@ -154,6 +154,10 @@ func (d describer) Of(ctx context.Context, tables []uint32) (map[uint32]*change.
 	return partition.Read(ctx, d.conn, tables)
 }
 
+func (d describer) Roots(ctx context.Context, tables []uint32) (map[uint32]change.Name, error) {
+	return partition.Roots(ctx, d.conn, tables)
+}
+
 func (d describer) Wholly(ctx context.Context, tables []uint32) ([]change.Name, error) {
 	return partition.Wholly(ctx, d.conn, tables)
 }
