@@ -146,3 +146,45 @@ CREATE TABLE empty (id int) PARTITION BY LIST (id)`)
 	require.Equal(t, "[public.l public.r]", s.wholly("l_eu", "l_rest", "r_old_1"))
 	require.Equal(t, "[public.n]", s.wholly("n_a"), "what is unlogged is not carried")
 }
+
+// By other collations a range takes other texts, and a list other spellings.
+func TestPlacesOfTexts(t *testing.T) {
+	server := pgtest.Start(t)
+	place := func(by, collation, bound string) *change.Partition {
+		return newSite(t, server, `CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+			CREATE TABLE p (k text COLLATE `+collation+") PARTITION BY "+by+" (k); CREATE TABLE p_1 PARTITION OF p FOR VALUES "+bound).read("p_1")
+	}
+	const span, list, hash = "FROM ('a') TO ('c')", "IN ('a')", "WITH (MODULUS 2, REMAINDER 0)"
+	require.False(t, place("RANGE", `"C"`, span).SamePlace(place("RANGE", `"und-x-icu"`, span)))
+	require.True(t, place("RANGE", `"und-x-icu"`, span).SamePlace(place("RANGE", `"und-x-icu"`, span)))
+	require.True(t, place("LIST", `"C"`, list).SamePlace(place("LIST", `"und-x-icu"`, list)), "equal is equal")
+	require.False(t, place("LIST", `"C"`, list).SamePlace(place("LIST", "public.loose", list)))
+	require.NotZero(t, place("HASH", `"und-x-icu"`, hash).Place)
+	require.Zero(t, place("HASH", "public.loose", hash).Place)
+}
+
+// Capture waits for what is said here: it must not wait for users who change a
+// table in a long transaction.
+func TestReadWaitsForNobody(t *testing.T) {
+	ctx := context.Background()
+	for _, major := range pgtest.Majors() {
+		server := pgtest.Start(t, pgtest.Major(major))
+		s := newSite(t, server, layout)
+		tables := s.oids("l_eu", "l_rest", "r_old_1", "ordinary")
+		other, err := pgx.ConnectConfig(ctx, s.conn.Config())
+		require.NoError(t, err)
+		_, err = other.Exec(ctx, "BEGIN; LOCK l, r, r_old, l_eu, l_rest, r_old_1, ordinary IN ACCESS EXCLUSIVE MODE")
+		require.NoError(t, err)
+		s.exec("SET lock_timeout = '1s'")
+		found, err := partition.Read(ctx, s.conn, tables)
+		require.NoError(t, err, "Postgres %d", major)
+		require.Len(t, found, len(tables))
+		roots, err := partition.Roots(ctx, s.conn, tables)
+		require.NoError(t, err, "Postgres %d", major)
+		require.Len(t, roots, 3)
+		wholly, err := partition.Wholly(ctx, s.conn, tables)
+		require.NoError(t, err, "Postgres %d", major)
+		require.Len(t, wholly, 2)
+		require.NoError(t, other.Close(ctx))
+	}
+}
