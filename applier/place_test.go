@@ -167,3 +167,18 @@ func TestTruncateOfPartitionsByOthers(t *testing.T) {
 	require.Len(t, b.rows(b.target, "SELECT * FROM t"), 3)
 	require.Equal(t, []string{`t_eu|TRUNCATE|not_owner|refuse|{"tables": ["public.t_eu", "public.t_us"]}`}, b.conflicts())
 }
+
+// A partition that the federation file leaves to this node keeps its rows.
+func TestTruncateSparesExcludedPartitions(t *testing.T) {
+	for name, spec := range map[string]conflict.Spec{"whole": nil, "by column": {{Tables: []string{"t*"}, Column: "v"}}} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, byRegion, `CREATE TABLE t (id int, region text, v text, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+				CREATE TABLE t_all PARTITION OF t FOR VALUES IN ('eu', 'us'); CREATE TABLE t_mine PARTITION OF t DEFAULT`)
+			b.cfg.Included = func(_, table string) bool { return table != "t_mine" }
+			b.cfg.Rules = b.rules(spec)
+			b.on(b.target, "INSERT INTO t VALUES (7, 'private', 'east')")
+			b.replicate("INSERT INTO t VALUES (1, 'eu', 'east'), (2, 'us', 'east')", "TRUNCATE t", "INSERT INTO t VALUES (3, 'us', 'east')")
+			require.Equal(t, []string{"3|us|east", "7|private|east"}, b.rows(b.target, sameRows))
+		})
+	}
+}

@@ -41,10 +41,16 @@ func (a *Applier) truncate(ctx context.Context, x *transaction, it *item, count 
 		case !v.Accept:
 			action = conflict.Refuse
 		case done[local.oid]:
-		case v.Own == nil:
-			whole = append(whole, local.rows)
 		default:
-			err = a.deleteOwn(ctx, table, local, v.Own)
+			var reach reach
+			if reach, err = a.reach(ctx, local); err != nil {
+				return err
+			}
+			if v.Own == nil {
+				whole = append(whole, reach.tables...)
+			} else {
+				err = a.deleteOwn(ctx, table, local, v.Own, reach.spared)
+			}
 		}
 		if err != nil {
 			return err
@@ -70,6 +76,44 @@ func (a *Applier) truncate(ctx context.Context, x *transaction, it *item, count 
 		return nil
 	}
 	return a.truncateWhole(ctx, c, whole)
+}
+
+// reach is what a TRUNCATE may empty of a table.
+type reach struct {
+	tables []string
+	spared []uint32 // partitions that are this node's own
+}
+
+// reach leaves out the partitions that the federation file does: their rows never
+// came from an origin.
+func (a *Applier) reach(ctx context.Context, local *target) (reach, error) {
+	all := reach{tables: []string{local.rows}}
+	if local.kind != 'p' || a.plans.included == nil {
+		return all, nil
+	}
+	rows, err := a.conn.Query(ctx, `SELECT c.oid, n.nspname::text, c.relname::text FROM pg_catalog.pg_partition_tree($1::oid::regclass) AS p
+		JOIN pg_catalog.pg_class c ON c.oid = p.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE p.isleaf AND c.relkind <> 'p'`, local.oid)
+	if err != nil {
+		return reach{}, fmt.Errorf("read the partitions of %s: %w", local.name, err)
+	}
+	var some reach
+	var oid uint32
+	var name change.Name
+	_, err = pgx.ForEachRow(rows, []any{&oid, &name.Schema, &name.Name}, func() error {
+		if a.plans.included(name.Schema, name.Name) {
+			some.tables = append(some.tables, "ONLY "+pgx.Identifier{name.Schema, name.Name}.Sanitize())
+		} else {
+			some.spared = append(some.spared, oid)
+		}
+		return nil
+	})
+	if err != nil {
+		return reach{}, fmt.Errorf("read the partitions of %s: %w", local.name, err)
+	}
+	if some.spared == nil {
+		return all, nil
+	}
+	return some, nil
 }
 
 // wholeRoot reports, as a *Halt, why the TRUNCATE of a partition that has no
@@ -148,7 +192,7 @@ func (a *Applier) emptied(ctx context.Context, tables []string) ([]string, error
 
 // deleteOwn deletes what a TRUNCATE of a table owned by column means
 // elsewhere: the origin's rows and those of nobody.
-func (a *Applier) deleteOwn(ctx context.Context, t *change.Table, local *target, own *conflict.OwnRows) error {
+func (a *Applier) deleteOwn(ctx context.Context, t *change.Table, local *target, own *conflict.OwnRows, spared []uint32) error {
 	at := local.column(own.Column)
 	if at < 0 {
 		return lasting(CodeMissingColumn, t.String(), "add what is missing; applying resumes by itself", "missing here: column %s", own.Column)
@@ -158,8 +202,11 @@ func (a *Applier) deleteOwn(ctx context.Context, t *change.Table, local *target,
 	if local.columns[at].typeOID == bpcharOID || blankPadded(t, own.Column) {
 		text = "pg_catalog.rtrim(" + text + ", ' ')"
 	}
-	sql := fmt.Sprintf(`DELETE FROM %s AS t WHERE t.%s IS NULL OR %s COLLATE pg_catalog."C" = ANY ($1::text[])`, local.rows, column, text)
-	if _, err := a.conn.Exec(ctx, sql, own.Values); err != nil {
+	sql := fmt.Sprintf(`DELETE FROM %s AS t WHERE (t.%s IS NULL OR %s COLLATE pg_catalog."C" = ANY ($1::text[])) AND t.tableoid <> ALL ($2::oid[])`, local.rows, column, text)
+	if spared == nil {
+		spared = []uint32{}
+	}
+	if _, err := a.conn.Exec(ctx, sql, own.Values, spared); err != nil {
 		if Lasting(err) {
 			return describe(err, t.String())
 		}
