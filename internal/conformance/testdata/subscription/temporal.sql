@@ -1,6 +1,7 @@
 -- 034 temporal: tables without a key, with a primary key and with a unique key WITHOUT OVERLAPS, under each replica identity.
 -- min_version: 18
 -- contrib: btree_gist
+-- insert_only: pk_nothing unique_default
 
 CREATE TABLE no_key_full (id int4range, valid_at daterange, a text);
 CREATE TABLE pk_default (id int4range, valid_at daterange, a text, PRIMARY KEY (id, valid_at WITHOUT OVERLAPS));

@@ -1,5 +1,5 @@
 -- A replica identity on a stored generated column, which Postgres 18 sends, finds its rows; no peer writes the column.
--- min_version: east=18
+-- min_version: 18
 
 CREATE TABLE t (n int NOT NULL, id int GENERATED ALWAYS AS (n * 10) STORED PRIMARY KEY, v text);
 CREATE TABLE u (id int PRIMARY KEY, code text, slug text GENERATED ALWAYS AS (lower(code)) STORED NOT NULL UNIQUE, v text);
@@ -25,3 +25,7 @@ DELETE FROM w WHERE v = 'a';
 INSERT INTO t (n, v) VALUES (50, 'west');
 --- on east
 UPDATE t SET v = 'east' WHERE n = 50;
+--- on west
+UPDATE t SET n = n + 1;
+UPDATE u SET code = code || '!';
+DELETE FROM w WHERE half = 2;
