@@ -26,6 +26,7 @@ func TestLogsAndMetricsHoldNoValues(t *testing.T) {
 		CREATE TABLE region (k text PRIMARY KEY, v text);
 		CREATE FUNCTION raise() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not %', NEW.v USING ERRCODE = 'check_violation'; END $$;
 		CREATE TRIGGER raise BEFORE INSERT ON raised FOR EACH ROW EXECUTE FUNCTION raise(); ALTER TABLE raised ENABLE ALWAYS TRIGGER raise`)
+	b.on(b.target, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET log_parameter_max_length_on_error = -1', current_database()); END $$")
 	b.cfg.Rules = b.rules(conflict.Spec{{Tables: []string{"lost"}, Node: "west"}, {Tables: []string{"region"}, Column: "v"}})
 	var logged bytes.Buffer
 	registry := prometheus.NewRegistry()

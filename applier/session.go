@@ -32,7 +32,6 @@ var pinned = map[string]string{
 	"client_encoding":                     "UTF8",
 	"bytea_output":                        "hex",
 	"lc_monetary":                         "C",
-	"search_path":                         "",
 	"xmloption":                           "content",
 	"array_nulls":                         "on",
 	"transform_null_equals":               "off",
@@ -49,7 +48,13 @@ var pinned = map[string]string{
 	"synchronous_commit":                  "off",
 	"plan_cache_mode":                     "force_generic_plan",
 	"jit":                                 "off",
+	"client_min_messages":                 "error",
+	"log_parameter_max_length_on_error":   "0", // our values stay out of the server's log
 }
+
+// searchPath is pinned after users' event triggers at login (17) have run, which
+// may rely on the path that everybody has.
+const searchPath = ""
 
 // pinnedFrom17 cannot be sent to older servers: they refuse the connection.
 var pinnedFrom17 = map[string]string{"transaction_timeout": "0"}
@@ -100,6 +105,10 @@ func check(ctx context.Context, conn *pgx.Conn) error {
 	want := make(map[string]string, len(pinned)+1)
 	for name, value := range pinned {
 		want[name] = value
+	}
+	want["search_path"] = searchPath
+	if _, err := conn.Exec(ctx, "SELECT pg_catalog.set_config('search_path', $1, false)", searchPath); err != nil {
+		return fmt.Errorf("set search_path: %w", err)
 	}
 	version, err := serverVersion(ctx, conn)
 	if err != nil {

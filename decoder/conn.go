@@ -15,11 +15,13 @@ import (
 	"github.com/pgfed/pgfed/internal/change"
 )
 
+type setting struct{ name, value string }
+
 // pins are the settings that decide how values are written as text, and those
 // that could end the session. They go in the startup packet, which outranks
 // ALTER ROLE, ALTER DATABASE and the configuration file, and are checked
 // before streaming begins.
-var pins = []struct{ name, value string }{
+var pins = []setting{
 	{"DateStyle", "ISO, MDY"},
 	{"IntervalStyle", "postgres"},
 	{"extra_float_digits", "3"},
@@ -27,13 +29,13 @@ var pins = []struct{ name, value string }{
 	{"client_encoding", "UTF8"},
 	{"bytea_output", "hex"},
 	{"lc_monetary", "C"},
-	{"search_path", ""},
 	{"quote_all_identifiers", "off"},
 	{"standard_conforming_strings", "on"}, // pgx's simple protocol wants it
 	{"statement_timeout", "0"},
 	{"lock_timeout", "0"},
 	{"idle_in_transaction_session_timeout", "0"},
 	{"idle_session_timeout", "0"},
+	{"client_min_messages", "warning"},
 }
 
 // transactionTimeoutSince is the first version that has transaction_timeout.
@@ -72,6 +74,12 @@ func connect(ctx context.Context, connString, applicationName string) (*pgx.Conn
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
+	}
+	// Not in the startup packet: users' event triggers at login (17) run first
+	// and may rely on the path that everybody has.
+	if _, err := conn.Exec(ctx, "SELECT pg_catalog.set_config('search_path', '', false)"); err != nil {
+		_ = conn.Close(context.WithoutCancel(ctx))
+		return nil, fmt.Errorf("pin search_path: %w", err)
 	}
 	return conn, nil
 }
@@ -143,7 +151,7 @@ func (s *session) checkSession(ctx context.Context, conn *pgx.Conn) error {
 			return fmt.Errorf("pin transaction_timeout: %w", err)
 		}
 	}
-	for _, pin := range pins {
+	for _, pin := range append(pins[:len(pins):len(pins)], setting{"search_path", ""}) {
 		var value string
 		if err := conn.QueryRow(ctx, "SELECT current_setting($1)", pin.name).Scan(&value); err != nil {
 			return fmt.Errorf("check setting %s: %w", pin.name, err)

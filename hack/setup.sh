@@ -20,6 +20,7 @@ done
 
 PATH=$PATH:/usr/sbin
 command -v haproxy >/dev/null || need haproxy
+command -v localedef >/dev/null && [ -e /usr/share/i18n/locales/ja_JP ] || need locales
 command -v promtool >/dev/null || need prometheus
 
 [ -n "$missing" ] || exit 0

@@ -181,6 +181,15 @@ func (s *session) connect(ctx context.Context) (*pgx.Conn, error) {
 		return nil, usageError{fmt.Errorf("read the database's address: %w", err)}
 	}
 	settings.RuntimeParams["application_name"] = strings.Join([]string{"pgfed", s.node, "replctl"}, "/")
+	// Defaults that an administrator has set for role or database are for
+	// applications.
+	for name, value := range map[string]string{
+		"default_transaction_read_only": "off", "default_transaction_isolation": "read committed",
+		"statement_timeout": "0", "lock_timeout": "0", "idle_session_timeout": "0", "idle_in_transaction_session_timeout": "0",
+		"client_encoding": "UTF8", "standard_conforming_strings": "on", "DateStyle": "ISO", "client_min_messages": "error",
+	} {
+		settings.RuntimeParams[name] = value
+	}
 	ctx, cancel := s.asking(ctx)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, settings)

@@ -45,10 +45,10 @@ type arena struct {
 	t      testing.TB
 	f      *fedtest.Federation
 	oracle *pgtest.Server
-	broken bool     // it halted, so nothing can be judged any more
-	url    string   // of the oracle's database
-	role   []string // more settings of the replicators' role
+	broken bool   // it halted, so nothing can be judged any more
+	url    string // of the oracle's database
 
+	settings []Setting              // of the nodes' roles and databases
 	disturb  func(stage int) []Step // of a campaign
 	sessions int
 }
@@ -69,6 +69,10 @@ func insertOnly(cases []*Case) string {
 	return "\ninsert_only: [" + strings.Join(names, ", ") + "]"
 }
 
+// Locales are what cases may set lc_monetary to: yen have no fraction, and in
+// German the comma and the point have changed places.
+var Locales = pgtest.Locale("ja_JP.UTF-8", "de_DE.UTF-8")
+
 // settled is a table that is always equal: waiting for it is waiting for
 // everything that was written before.
 const settled = "CREATE TABLE public.settled (id int PRIMARY KEY)"
@@ -79,7 +83,7 @@ func newArena(t testing.TB, majors Majors, judge *pgtest.Server, c *Case, cases 
 	t.Helper()
 	config := fedtest.Config{
 		Nodes: Nodes, Tables: selection, Idle: true,
-		Postgres: []pgtest.Option{pgtest.Setting("max_prepared_transactions", "100"), pgtest.Setting("max_connections", "400")}, PostgresAt: map[string][]pgtest.Option{},
+		Postgres: []pgtest.Option{Locales, pgtest.Setting("max_prepared_transactions", "100"), pgtest.Setting("max_connections", "400")}, PostgresAt: map[string][]pgtest.Option{},
 	}
 	for i, node := range Nodes {
 		config.PostgresAt[node] = []pgtest.Option{pgtest.Major(majors.at(i))}
@@ -96,7 +100,7 @@ func newArena(t testing.TB, majors Majors, judge *pgtest.Server, c *Case, cases 
 	config.Tables += insertOnly(cases)
 	a := &arena{t: t, f: fedtest.New(t, config), oracle: judge, url: judge.Database(t)}
 	if c != nil {
-		a.role = c.Role
+		a.settings = c.Settings
 		for name, encoding := range c.Encoding {
 			if err := a.encode(name, encoding); err != nil {
 				return nil, err
@@ -135,16 +139,33 @@ func (a *arena) encode(node, encoding string) error {
 // start makes the databases members and runs the replicators, whose role has
 // every setting that could change what a value looks like.
 func (a *arena) start() error {
-	for _, node := range a.f.Nodes() {
-		if err := a.init(node.Name); err != nil {
+	return atOnce(Nodes, func(name string) error {
+		node := a.f.Node(name)
+		if err := a.set(node, "database", "DATABASE postgres"); err != nil {
 			return err
 		}
-		for _, setting := range append(hostileAt[node.Name], a.role...) {
-			if err := a.exec(node.Name, "ALTER ROLE "+fedtest.Role+" SET "+setting); err != nil {
+		if err := a.init(name); err != nil {
+			return err
+		}
+		for _, setting := range hostileAt[name] {
+			if err := a.exec(name, "ALTER ROLE "+fedtest.Role+" SET "+setting); err != nil {
 				return err
 			}
 		}
-		if err := node.TryStart(); err != nil {
+		if err := errors.Join(a.set(node, "role", "ROLE "+fedtest.Role), a.set(node, "role_in_database", "ROLE "+fedtest.Role+" IN DATABASE postgres")); err != nil {
+			return err
+		}
+		return node.TryStart()
+	})
+}
+
+// set gives a role or database of a node the case's settings.
+func (a *arena) set(node *fedtest.Node, kind, what string) error {
+	for _, s := range a.settings {
+		if s.For != kind || s.Since > node.DB.Major {
+			continue
+		}
+		if err := a.exec(node.Name, "ALTER "+what+" SET "+s.Text); err != nil {
 			return err
 		}
 	}
@@ -154,8 +175,8 @@ func (a *arena) start() error {
 // hostile settings for the replicator's role: all that shape how a value looks
 // or is read. Timeouts have a case of their own.
 var hostileAt = map[string][]string{
-	"east": append([]string{"DateStyle = 'SQL, DMY'", "IntervalStyle = iso_8601", "TimeZone = 'America/St_Johns'"}, hostile...),
-	"west": append([]string{"DateStyle = 'German, DMY'", "IntervalStyle = sql_standard", "TimeZone = 'Asia/Kathmandu'"}, hostile...),
+	"east": append([]string{"DateStyle = 'SQL, DMY'", "IntervalStyle = iso_8601", "TimeZone = 'America/St_Johns'", "lc_monetary = 'ja_JP.UTF-8'"}, hostile...),
+	"west": append([]string{"DateStyle = 'German, DMY'", "IntervalStyle = sql_standard", "TimeZone = 'Asia/Kathmandu'", "lc_monetary = 'de_DE.UTF-8'"}, hostile...),
 }
 
 var hostile = []string{
@@ -184,7 +205,7 @@ func (a *arena) end() {
 }
 
 func (a *arena) init(node string) error {
-	_, err := a.f.Node(node).TryReplctl(context.Background(), "init", "--yes", "--role", fedtest.Role)
+	_, err := a.f.Node(node).TryReplctl(context.Background(), "init", "--yes", "--role", fedtest.Role, "--timeout", patience.String())
 	return err
 }
 
@@ -218,6 +239,8 @@ func (a *arena) address(where string) string {
 var pinned = url.Values{
 	"application_name": {"conformance"}, "client_encoding": {"UTF8"}, "DateStyle": {"ISO, MDY"}, "TimeZone": {"UTC"},
 	"IntervalStyle": {"postgres"}, "bytea_output": {"hex"}, "extra_float_digits": {"1"}, "lc_monetary": {"C"}, "client_min_messages": {"error"},
+	"default_transaction_read_only": {"off"}, "statement_timeout": {"0"}, "idle_session_timeout": {"0"}, "session_replication_role": {"origin"},
+	"standard_conforming_strings": {"on"},
 }
 
 func (a *arena) connect(where, schema string) (*pgx.Conn, error) {

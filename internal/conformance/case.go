@@ -34,7 +34,7 @@ type Case struct {
 	Layouts     string
 	Encoding    map[string]string
 	Server      map[string]string
-	Role        []string
+	Settings    []Setting
 	Tables      string
 	InsertOnly  []string // tables without replica identity
 	Ownership   string
@@ -52,6 +52,13 @@ const (
 	RefusedAtInit   = "refused-at-init"
 	RefusedByServer = "refused-by-server"
 )
+
+// Setting is what an administrator has set for the node's sessions.
+type Setting struct {
+	For   string // role, database or role_in_database
+	Text  string // name = value
+	Since int    // the oldest Postgres that knows it; 0: all
+}
 
 // Expectation is what must become of a case.
 type Expectation struct {
@@ -205,8 +212,16 @@ func (p *parser) header(line string) error {
 		p.c.Encoding[name] = rest
 	case "server":
 		p.c.Server[name] = rest
-	case "role":
-		p.c.Role = append(p.c.Role, value)
+	case "role", "database", "role_in_database":
+		s := Setting{For: key, Text: value}
+		if since, text, found := strings.Cut(value, "+ "); found {
+			var err error
+			if s.Since, err = strconv.Atoi(since); err != nil {
+				return fmt.Errorf("read version: %w", err)
+			}
+			s.Text = text
+		}
+		p.c.Settings = append(p.c.Settings, s)
 	case "tables":
 		p.c.Tables += value + "\n"
 	case "insert_only":
@@ -355,7 +370,7 @@ func (p *parser) end() error {
 	default:
 		return fmt.Errorf("unknown expectation %q", c.Expect.Kind)
 	}
-	if c.Alone == "" && (len(c.Encoding)+len(c.Server)+len(c.Role) > 0 || c.Tables+c.Ownership+c.Config != "") {
+	if c.Alone == "" && (len(c.Encoding)+len(c.Server)+len(c.Settings) > 0 || c.Tables+c.Ownership+c.Config != "") {
 		return errors.New("a case with settings of its own must say why it is alone")
 	}
 	if c.Alone == "" && c.Expect.Kind == Halt && !slices.ContainsFunc(c.Steps, func(s Step) bool { return s.Verb == "repair" }) {

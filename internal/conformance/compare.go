@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -75,8 +76,9 @@ func (r *running) queries(conn *pgx.Conn) ([]string, error) {
 
 // compare holds every node to the oracle.
 func (r *running) compare() error {
+	places := append([]string{oracle}, Nodes...)
 	conns := map[string]*pgx.Conn{}
-	for _, where := range append([]string{oracle}, Nodes...) {
+	for _, where := range places {
 		conn, err := r.a.connect(where, r.c.Schema())
 		if err != nil {
 			return err
@@ -90,16 +92,25 @@ func (r *running) compare() error {
 	}
 	var problems []error
 	for _, query := range queries {
-		want, err := rows(conns[oracle], query)
-		if err != nil {
-			return fmt.Errorf("ask the oracle: %w\n%s", err, query)
-		}
-		for _, node := range Nodes {
-			have, err := rows(conns[node], query)
+		var mu sync.Mutex
+		found := map[string][]row{}
+		err := atOnce(places, func(where string) error {
+			list, err := rows(conns[where], query)
 			if err != nil {
-				problems = append(problems, fmt.Errorf("ask %s: %w\n%s", node, err, query))
-				continue
+				return fmt.Errorf("ask %s: %w\n%s", where, err, query)
 			}
+			mu.Lock()
+			defer mu.Unlock()
+			found[where] = list
+			return nil
+		})
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		want := found[oracle]
+		for _, node := range Nodes {
+			have := found[node]
 			if different := differ(want, have); different != "" {
 				problems = append(problems, fmt.Errorf("%s differs from the oracle (%d rows, it has %d): %s%s", node, len(have), len(want), shortened(query, 300), different))
 			}

@@ -5,6 +5,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -71,7 +72,7 @@ func parseMajors(t *testing.T, version string) Majors {
 }
 
 func runVersion(t *testing.T, majors Majors, cases []*Case, small bool) []Verdict {
-	judge := pgtest.Start(t, pgtest.Name("oracle"), pgtest.Major(majors.Oldest()), pgtest.Setting("max_prepared_transactions", "20"))
+	judge := pgtest.Start(t, pgtest.Name("oracle"), pgtest.Major(majors.Oldest()), pgtest.Setting("max_prepared_transactions", "20"), Locales)
 	var together, alone []*Case
 	var verdicts []Verdict
 	for _, c := range cases {
@@ -86,19 +87,27 @@ func runVersion(t *testing.T, majors Majors, cases []*Case, small bool) []Verdic
 			together = append(together, c)
 		}
 	}
+	// Both spend their time waiting, so they do it side by side.
+	var mu sync.Mutex
+	judged := func(t *testing.T, v Verdict) {
+		mu.Lock()
+		verdicts = append(verdicts, v)
+		mu.Unlock()
+		report(t, v)
+	}
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() {
+		for _, c := range alone {
+			t.Run(c.ID(), func(t *testing.T) { judged(t, Alone(t, majors, judge, c)) })
+		}
+	})
 	if len(together) > 0 {
 		for _, v := range Together(t, majors, judge, together) {
-			verdicts = append(verdicts, v)
-			t.Run(v.Case.ID(), func(t *testing.T) { report(t, v) })
+			t.Run(v.Case.ID(), func(t *testing.T) { judged(t, v) })
 		}
 	}
-	for _, c := range alone {
-		t.Run(c.ID(), func(t *testing.T) {
-			v := Alone(t, majors, judge, c)
-			verdicts = append(verdicts, v)
-			report(t, v)
-		})
-	}
+	beside.Wait()
 	return verdicts
 }
 

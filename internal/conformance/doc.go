@@ -24,7 +24,11 @@
 //	              with all of theirs, not each by itself
 //	encoding      NODE=NAME: that node's database has another encoding
 //	server        name=value: a setting of every server
-//	role          name = value: a setting of the replicators' role (alone)
+//	role          name = value: a setting of the replicators' role; 17+ name = value:
+//	              from Postgres 17 on (alone)
+//	database      the same of the nodes' databases, before init (alone)
+//	role_in_database
+//	              the same of the role in the database (alone)
 //	tables, ownership, config
 //	              YAML of the federation file (alone)
 //	contrib       extensions that the case needs

@@ -29,6 +29,7 @@ type running struct {
 	a        *arena
 	err      error
 	judged   bool // to the end
+	mu       sync.Mutex
 	sessions map[string]*pgx.Conn
 }
 
@@ -75,18 +76,19 @@ func (g Campaign) together(t testing.TB, cases []*Case) (done []Verdict, rest []
 	}
 	a.disturb, a.sessions = g.Disturb, g.Sessions
 	defer a.end()
-	var parallel, serial []*running
+	var all, parallel, serial []*running
 	for _, c := range cases {
 		r := &running{c: c, a: a, sessions: map[string]*pgx.Conn{}}
 		defer r.close()
+		r.extensions()
+		all = append(all, r)
 		if c.Serial() {
 			serial = append(serial, r)
 		} else {
 			parallel = append(parallel, r)
-			r.extensions()
 		}
 	}
-	a.each(parallel, (*running).setup)
+	a.each(all, (*running).setup)
 	if err := a.start(); err != nil {
 		t.Fatal(err)
 	}
@@ -96,13 +98,13 @@ func (g Campaign) together(t testing.TB, cases []*Case) (done []Verdict, rest []
 			break
 		}
 		r.judged = true
-		r.alone(true)
+		r.alone()
 		if err := a.settle(); err != nil {
 			a.broken = true
 			r.note(err)
 		}
 	}
-	for _, r := range append(parallel, serial...) {
+	for _, r := range all {
 		if r.judged || r.err != nil {
 			done = append(done, Verdict{Case: r.c, Err: r.err})
 		} else {
@@ -121,7 +123,9 @@ func Alone(t testing.TB, majors Majors, judge *pgtest.Server, c *Case) Verdict {
 	}
 	r := &running{c: c, a: a, sessions: map[string]*pgx.Conn{}}
 	defer r.close()
-	r.alone(false)
+	if r.begin() {
+		r.alone()
+	}
 	return Verdict{Case: c, Err: r.err}
 }
 
@@ -212,23 +216,30 @@ func (a *arena) befall(cases []*running, stage int, what string) {
 	}
 }
 
-// alone runs a case from setup to comparison while no other runs. The
-// replicators run already if the arena is shared.
-func (r *running) alone(shared bool) {
+// begin sets up the federation of a case that has its own; false when that was
+// all.
+func (r *running) begin() bool {
 	r.extensions()
 	r.setup()
 	if r.err != nil {
-		return
+		return false
 	}
-	if shared {
-		r.step(Step{Verb: "init"})
-	} else if err := r.a.start(); err != nil {
-		if r.err = err; r.c.Expect.Kind == RefusedAtInit {
-			r.err = r.a.refused(err, strings.Split(r.c.Expect.Detail, "\n"))
-		}
-		return
-	} else if r.c.Expect.Kind == RefusedAtInit {
+	err := r.a.start()
+	switch {
+	case r.c.Expect.Kind != RefusedAtInit:
+		r.err = err
+		return err == nil
+	case err == nil:
 		r.err = errors.New("init did not refuse")
+	default:
+		r.err = r.a.refused(err, strings.Split(r.c.Expect.Detail, "\n"))
+	}
+	return false
+}
+
+// alone runs a case that is set up, to its comparison, while no other runs.
+func (r *running) alone() {
+	if r.err != nil {
 		return
 	}
 	stages := r.c.stages()
@@ -273,17 +284,19 @@ func (r *running) awaitHalt() {
 
 // extensions are shared by all cases.
 func (r *running) extensions() {
-	for _, where := range append(slices.Clone(Nodes), oracle) {
-		for _, extension := range r.c.Contrib {
-			r.note(r.a.exec(where, "CREATE EXTENSION IF NOT EXISTS "+pgx.Identifier{extension}.Sanitize()+" SCHEMA public"))
-		}
+	var sql string
+	for _, extension := range r.c.Contrib {
+		sql += "CREATE EXTENSION IF NOT EXISTS " + pgx.Identifier{extension}.Sanitize() + " SCHEMA public;"
+	}
+	if sql != "" {
+		r.note(everywhere(func(where string) error { return r.a.exec(where, sql) }))
 	}
 }
 
 func (r *running) setup() {
-	for _, where := range append(slices.Clone(Nodes), oracle) {
-		r.note(r.a.exec(where, "CREATE SCHEMA "+pgx.Identifier{r.c.Schema()}.Sanitize()))
-	}
+	r.note(everywhere(func(where string) error {
+		return r.a.exec(where, "CREATE SCHEMA "+pgx.Identifier{r.c.Schema()}.Sanitize())
+	}))
 	for _, s := range r.c.Steps {
 		if s.Verb == "setup" {
 			r.step(s)
@@ -306,27 +319,34 @@ func (r *running) step(s Step) {
 	var err error
 	switch s.Verb {
 	case "setup", "on":
-		for _, where := range s.Where {
-			if err == nil {
-				err = r.sql(where, s)
-			}
-		}
+		err = atOnce(s.Where, func(where string) error { return r.sql(where, s) })
 	case "fails":
 		err = r.fails(s)
 	case "check":
 		err = r.check(s)
 	case "init":
-		for _, node := range Nodes {
-			if err == nil {
-				err = r.a.init(node)
-			}
-		}
+		err = atOnce(Nodes, r.a.init)
 	case "restart", "kill", "stop", "start":
 		err = r.disturb(s)
 	}
 	if err != nil {
 		r.err = fmt.Errorf("line %d: %w", s.Line, err)
 	}
+}
+
+// everywhere does the same at all nodes and at the oracle, atOnce at some.
+func everywhere(do func(where string) error) error {
+	return atOnce(append(slices.Clone(Nodes), oracle), do)
+}
+
+func atOnce(where []string, do func(where string) error) error {
+	errs := make([]error, len(where))
+	var working sync.WaitGroup
+	for i, name := range where {
+		working.Go(func() { errs[i] = do(name) })
+	}
+	working.Wait()
+	return errors.Join(errs...)
 }
 
 // session finds or opens a session of the case. The oracle has one for each
@@ -336,12 +356,17 @@ func (r *running) session(where string, s Step) (*pgx.Conn, error) {
 	if where == oracle && len(s.Where) == 2 {
 		key = where + "/" + s.Where[0] + "/" + s.Session
 	}
-	if conn := r.sessions[key]; conn != nil && !conn.IsClosed() {
+	r.mu.Lock()
+	conn := r.sessions[key]
+	r.mu.Unlock()
+	if conn != nil && !conn.IsClosed() {
 		return conn, nil
 	}
 	conn, err := r.a.connect(where, r.c.Schema())
 	if err == nil {
+		r.mu.Lock()
 		r.sessions[key] = conn
+		r.mu.Unlock()
 	}
 	return conn, err
 }

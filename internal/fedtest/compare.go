@@ -41,7 +41,7 @@ func (f *Federation) ConvergeSpan(within time.Duration, span Span) {
 
 // TryConverge waits until the context ends.
 func (f *Federation) TryConverge(ctx context.Context, span Span) error {
-	tick := time.NewTicker(4 * pollEvery)
+	tick := time.NewTicker(2 * pollEvery)
 	defer tick.Stop()
 	for {
 		attempt, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)

@@ -36,6 +36,7 @@ type Server struct {
 	t       testing.TB
 	root    string // holds data/, the socket folder and the log
 	install pglocal.Installation
+	locales string // folder of more locales; "" for none
 
 	mu      sync.Mutex
 	process *process // nil when stopped
@@ -54,6 +55,7 @@ type options struct {
 	name     string
 	major    int
 	settings strings.Builder
+	locales  []string
 }
 
 // Setting sets a configuration parameter of the server.
@@ -108,6 +110,11 @@ func Start(t testing.TB, opts ...Option) *Server {
 	if err := copyCluster(install, root); err != nil {
 		t.Fatal(err)
 	}
+	if o.locales != nil {
+		if s.locales, err = makeLocales(o.locales); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s.Port = proctest.Port(t)
 	s.Configure(settings + s.socketSetting() + fmt.Sprintf("port = %d\n", s.Port) + o.settings.String())
 	s.Start()
@@ -160,6 +167,9 @@ func (s *Server) TryStart() error {
 	defer log.Close()
 	cmd := s.install.Command(context.Background(), "postgres", "-D", s.DataDir)
 	cmd.Env = []string{"LC_ALL=C", "TZ=UTC", "PATH=/usr/bin:/bin"}
+	if s.locales != "" {
+		cmd.Env = append(cmd.Env, "LOCPATH="+s.locales)
+	}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr.Setpgid = true
 	// Immediate shutdown when the test binary dies: the postmaster takes its
@@ -311,7 +321,7 @@ func (s *Server) Database(t testing.TB) string {
 
 // Connect opens a connection that the caller closes.
 func (s *Server) Connect(ctx context.Context) (*pgx.Conn, error) {
-	return pgx.Connect(ctx, s.URL()+"&connect_timeout=5&application_name=test")
+	return pgx.Connect(ctx, s.URL()+"&connect_timeout=5&application_name=test&client_encoding=UTF8&standard_conforming_strings=on&statement_timeout=0")
 }
 
 // Conn opens a connection that is closed when the test ends.

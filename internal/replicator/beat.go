@@ -169,6 +169,9 @@ func (r *Replicator) report() report.Node {
 		Time: time.Now(), Started: r.started, Rules: r.Federation.RulesVersion(), Digest: r.Federation.Digest(),
 		Inbound: []report.Inbound{}, Health: report.Health{Reasons: []report.Reason{}}}
 	r.board.update(func(b *board) {
+		if b.progress != nil {
+			b.progress(&b.stream)
+		}
 		node.Role, node.Postgres, node.Slot, node.Stream, node.Counts = b.role, b.server, b.slot, b.stream, b.counts
 		subjects := make([]string, 0, len(b.reasons))
 		for subject := range b.reasons {

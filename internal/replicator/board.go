@@ -12,21 +12,24 @@ import (
 // board is where the pipelines write how they fare and from where heartbeats,
 // /v1/status, metrics and health are read. Safe for concurrent use.
 type board struct {
-	mu      sync.Mutex
-	role    string
-	slot    report.Slot
-	server  report.Postgres
-	stream  report.Stream
-	counts  report.Counts
-	inbound map[string]*report.Inbound
-	peers   map[string]*report.Peer
-	marks   map[string]mark             // what may be acknowledged to each origin
-	counted map[string]applier.Progress // what the current applier of each origin last said
-	behind  map[string]behind           // origins that have published what is not applied here
-	reasons map[string]report.Reason    // by what they are about
-	alive   time.Time                   // last sign of progress of the main loop
-	waiting map[string][]string         // origins whose changes an inbound pipeline waits for
-	stopped map[string]stop             // inbound pipelines that have ended and done nothing since
+	mu     sync.Mutex
+	role   string
+	slot   report.Slot
+	server report.Postgres
+	stream report.Stream
+	// progress brings the stream's positions up to date when they are read;
+	// nil before the stream was opened.
+	progress func(*report.Stream)
+	counts   report.Counts
+	inbound  map[string]*report.Inbound
+	peers    map[string]*report.Peer
+	marks    map[string]mark             // what may be acknowledged to each origin
+	counted  map[string]applier.Progress // what the current applier of each origin last said
+	behind   map[string]behind           // origins that have published what is not applied here
+	reasons  map[string]report.Reason    // by what they are about
+	alive    time.Time                   // last sign of progress of the main loop
+	waiting  map[string][]string         // origins whose changes an inbound pipeline waits for
+	stopped  map[string]stop             // inbound pipelines that have ended and done nothing since
 }
 
 func newBoard(peers []string, urls func(string) string) *board {

@@ -41,7 +41,6 @@ func (r *Replicator) session(ctx context.Context, role string) (*pgx.Conn, error
 		// What is noted for ourselves must be flushed here, whatever the role's
 		// default, and must not wait for a standby that is away.
 		"synchronous_commit": "local",
-		"search_path":        "",
 		// An administrator's settings for the role or the database must not
 		// decide whether housekeeping lives and reads right.
 		"statement_timeout":                   "0",
@@ -53,6 +52,7 @@ func (r *Replicator) session(ctx context.Context, role string) (*pgx.Conn, error
 		"standard_conforming_strings":         "on",
 		"client_encoding":                     "UTF8",
 		"DateStyle":                           "ISO",
+		"client_min_messages":                 "error",
 	} {
 		cfg.RuntimeParams[name] = value
 	}
@@ -60,8 +60,11 @@ func (r *Replicator) session(ctx context.Context, role string) (*pgx.Conn, error
 	if err != nil {
 		return nil, fmt.Errorf("connect to the local database: %w", err)
 	}
-	// Servers before 17 do not know it, and refuse a connection that names it.
-	if _, err := conn.Exec(ctx, `SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'`); err != nil {
+	// Servers before 17 do not know transaction_timeout, and refuse a connection
+	// that names it. Users' event triggers at login come before search_path: they
+	// may rely on the path that everybody has.
+	if _, err := conn.Exec(ctx, `SELECT pg_catalog.set_config('search_path', '', false), (SELECT pg_catalog.set_config(name, '0', false)
+			FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout')`); err != nil {
 		closeSession(conn)
 		return nil, fmt.Errorf("prepare a session with the local database: %w", err)
 	}

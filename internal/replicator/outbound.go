@@ -248,16 +248,22 @@ func (o *outbound) localColumns() func(schema, table, column string) bool {
 	return o.Federation.Local
 }
 
+// progress says how far publishing has got, at any moment.
+func (o *outbound) progress(s *report.Stream) {
+	progress := o.publisher.Progress()
+	s.Name = "PGFED_" + o.Federation.Federation + "_" + o.Node
+	s.History, s.Generation = o.recorded.History, progress.Generation
+	s.Published, s.Captured = progress.Published, progress.Captured
+	s.Sequence, s.CommitTime = progress.Sequence, progress.CommitTime
+	s.MaxBytes = int64(o.Federation.Stream.MaxBytes)
+}
+
 // observeStream copies the stream's figures to the board.
 func (o *outbound) observeStream(ctx context.Context) {
 	progress := o.publisher.Progress()
 	messages, bytes, err := o.publisher.StreamInfo(ctx)
 	o.board.update(func(b *board) {
-		b.stream.Name = "PGFED_" + o.Federation.Federation + "_" + o.Node
-		b.stream.History, b.stream.Generation = o.recorded.History, progress.Generation
-		b.stream.Published, b.stream.Captured = progress.Published, progress.Captured
-		b.stream.Sequence, b.stream.CommitTime = progress.Sequence, progress.CommitTime
-		b.stream.MaxBytes = int64(o.Federation.Stream.MaxBytes)
+		b.progress = o.progress
 		if err == nil {
 			b.stream.Messages, b.stream.Bytes = messages, bytes
 		}
