@@ -1,10 +1,12 @@
 package applier
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/pgfed/pgfed/conflict"
 	"github.com/pgfed/pgfed/internal/change"
 )
 
@@ -61,6 +63,51 @@ func TestDisplacedForGood(t *testing.T) {
 	require.Equal(t, []string{"3|103", "4|104", "20|102", "30|30"}, b.rows(b.target, "SELECT * FROM t ORDER BY id"))
 }
 
+// Of two displaced rows that exclude each other the origin's comes back.
+func TestDisplacedLastComesBackFirst(t *testing.T) {
+	b := newBench(t, "CREATE TABLE t (id int PRIMARY KEY, u int UNIQUE DEFERRABLE)", "CREATE TABLE t (id int PRIMARY KEY, u int UNIQUE)").owned("east")
+	b.on(b.target, "INSERT INTO t SELECT 90 + g, g FROM generate_series(1, 9) g")
+	b.replicate("BEGIN; SET CONSTRAINTS ALL DEFERRED; INSERT INTO t SELECT g, g FROM generate_series(1, 9) g;" +
+		"INSERT INTO t SELECT 10 + g, g FROM generate_series(1, 9) g; UPDATE t SET u = u + 10 WHERE id > 10; COMMIT")
+	b.equal("t")
+}
+
+// A TRUNCATE means what an earlier change displaced as well.
+func TestDisplacedAndTruncated(t *testing.T) {
+	const deferrable = "CREATE TABLE t (id int, region char(10), u int UNIQUE DEFERRABLE, PRIMARY KEY (id, region))"
+	b := newBench(t, deferrable, strings.ReplaceAll(deferrable, "DEFERRABLE", ""))
+	const displacing = "BEGIN; SET CONSTRAINTS ALL DEFERRED; UPDATE t SET u = 2 WHERE id = 1; UPDATE t SET u = 3 WHERE id = 1; SET CONSTRAINTS ALL IMMEDIATE; "
+	for _, rule := range []conflict.RuleSpec{{Node: "east"}, {Column: "region"}} {
+		rule.Tables = []string{"t"}
+		b.cfg.Rules = b.rules(conflict.Spec{rule})
+		b.open()
+		b.replicate("INSERT INTO t VALUES (1, 'east', 1), (2, 'east', 2)")
+		b.replicate(displacing + "TRUNCATE t; INSERT INTO t VALUES (5, 'east', 5); COMMIT")
+		b.equal("t")
+		b.replicate("TRUNCATE t")
+	}
+	b.replicate("INSERT INTO t VALUES (1, 'east', 1)")
+	b.on(b.target, "INSERT INTO t VALUES (2, 'west', 102)")
+	b.replicate("BEGIN; INSERT INTO t VALUES (3, 'east', 102); UPDATE t SET u = 3 WHERE id = 3; TRUNCATE t; COMMIT")
+	require.Equal(t, []string{"2|west|102"}, b.rows(b.target, "SELECT id, rtrim(region), u FROM t"), "not the origin's to truncate")
+}
+
+// The identity of a displaced row is found where a column here says it
+// otherwise than the origin's.
+func TestDisplacedUnderOtherTypes(t *testing.T) {
+	b := newBench(t, `CREATE TABLE t (id varchar(3) PRIMARY KEY, u int UNIQUE DEFERRABLE);
+		CREATE TABLE f (id int PRIMARY KEY DEFERRABLE, v json, n text); ALTER TABLE f REPLICA IDENTITY FULL`,
+		`CREATE TABLE t (id char(10) PRIMARY KEY, u int UNIQUE);
+		CREATE TABLE f (id int PRIMARY KEY, v jsonb, n text); ALTER TABLE f REPLICA IDENTITY FULL`).owned("east")
+	b.replicate("INSERT INTO t VALUES ('a', 1), ('b', 2), ('c', 3)", `INSERT INTO f SELECT g, format('{"a":%s}', g)::json FROM generate_series(1, 4) g`)
+	b.replicate(
+		"BEGIN; SET CONSTRAINTS ALL DEFERRED; UPDATE t SET u = 2 WHERE id = 'a'; DELETE FROM t WHERE id = 'b'; UPDATE t SET u = 4 WHERE id = 'a'; COMMIT",
+		"UPDATE f SET id = id + 1")
+	require.Equal(t, []string{"a|4", "c|3"}, b.rows(b.target, "SELECT rtrim(id), u FROM t ORDER BY id"))
+	sorted := "SELECT id, v::jsonb FROM f ORDER BY id"
+	require.Equal(t, b.rows(b.source, sorted), b.rows(b.target, sorted))
+}
+
 // Beyond its bounds the memory says so, and never that a row is gone.
 func TestDisplacedRowsAreBounded(t *testing.T) {
 	p := &plan{source: &change.Table{Schema: "public", Name: "t"}, key: []match{{}}, places: []int{0}, columns: []int{0}, target: &target{}}
@@ -68,7 +115,7 @@ func TestDisplacedRowsAreBounded(t *testing.T) {
 	means := func(d displacedRows) (*localRow, error) {
 		e := &encounter{x: &transaction{displaced: d}, it: &item{plan: p}, img: &image{old: row.values}}
 		e.it.Change = &change.Change{OldKind: change.OldKey}
-		return e.displaced()
+		return e.displaced(t.Context())
 	}
 	var d displacedRows
 	kept, err := means(d)

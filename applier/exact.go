@@ -283,7 +283,6 @@ func (e *encounter) makeRoom(ctx context.Context, rows []localRow) (done bool, e
 	case conflict.Overwrite:
 		// The row with the new row's key takes the new values; others in its
 		// way are found again by the update.
-		e.x.displaced.remember(e.it.plan, []localRow{*same}) // may be a row of the origin's whose key is deferrable
 		return true, e.overwrite(ctx, same, nil)
 	case conflict.Displace:
 		e.x.displaced.remember(e.it.plan, rows)
@@ -309,7 +308,7 @@ func (e *encounter) update(ctx context.Context) error {
 	}
 	row, differs, err := e.meant(ctx)
 	if err == nil && (row == nil || differs) {
-		kept, failed := e.displaced()
+		kept, failed := e.displaced(ctx)
 		if failed != nil {
 			return failed
 		}
@@ -373,7 +372,7 @@ func (e *encounter) delete(ctx context.Context) error {
 		return err
 	}
 	if row == nil || differs {
-		if kept, err := e.displaced(); kept != nil || err != nil {
+		if kept, err := e.displaced(ctx); kept != nil || err != nil {
 			return err // deleted already
 		}
 	}
@@ -420,6 +419,9 @@ func (e *encounter) force(ctx context.Context, q once, row *localRow) error {
 	var err error
 	for range attempts {
 		if err = e.a.guardedOnce(ctx, q); err == nil || !constraintInTheWay(err) {
+			if err == nil && row != nil && e.it.Change.Op == change.Insert {
+				e.x.displaced.remember(e.it.plan, []localRow{*row}) // may be a row of the origin's whose key is deferrable
+			}
 			return err
 		}
 		rows, found := e.inTheWay(ctx, row)

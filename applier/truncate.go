@@ -1,6 +1,7 @@
 package applier
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -48,8 +49,9 @@ func (a *Applier) truncate(ctx context.Context, x *transaction, it *item, count 
 			}
 			if v.Own == nil {
 				whole = append(whole, reach.tables...)
+				x.displaced.truncated(local, reach.spared, nil)
 			} else {
-				err = a.deleteOwn(ctx, table, local, v.Own, reach.spared)
+				err = a.deleteOwn(ctx, x, table, local, v.Own, reach.spared)
 			}
 		}
 		if err != nil {
@@ -192,16 +194,24 @@ func (a *Applier) emptied(ctx context.Context, tables []string) ([]string, error
 
 // deleteOwn deletes what a TRUNCATE of a table owned by column means
 // elsewhere: the origin's rows and those of nobody.
-func (a *Applier) deleteOwn(ctx context.Context, t *change.Table, local *target, own *conflict.OwnRows, spared []uint32) error {
+func (a *Applier) deleteOwn(ctx context.Context, x *transaction, t *change.Table, local *target, own *conflict.OwnRows, spared []uint32) error {
 	at := local.column(own.Column)
 	if at < 0 {
 		return lasting(CodeMissingColumn, t.String(), "add what is missing; applying resumes by itself", "missing here: column %s", own.Column)
 	}
 	column := pgx.Identifier{own.Column}.Sanitize()
 	text := fmt.Sprintf("pg_catalog.concat(t.%s)", column)
-	if local.columns[at].typeOID == bpcharOID || blankPadded(t, own.Column) {
+	padded := local.columns[at].typeOID == bpcharOID || blankPadded(t, own.Column)
+	if padded {
 		text = "pg_catalog.rtrim(" + text + ", ' ')"
 	}
+	x.displaced.truncated(local, spared, func(row *localRow) bool {
+		v := row.values[at]
+		if padded {
+			v.Bytes = bytes.TrimRight(v.Bytes, " ")
+		}
+		return v.Kind == change.Null || slices.Contains(own.Values, string(v.Bytes))
+	})
 	sql := fmt.Sprintf(`DELETE FROM %s AS t WHERE (t.%s IS NULL OR %s COLLATE pg_catalog."C" = ANY ($1::text[])) AND t.tableoid <> ALL ($2::oid[])`, local.rows, column, text)
 	if spared == nil {
 		spared = []uint32{}
