@@ -102,7 +102,8 @@ func (m *maker) partitioning(t *table) {
 	}
 }
 
-var immediate = []string{"", "", "DEFERRABLE INITIALLY DEFERRED", "DEFERRABLE"}
+// whenChecked: most constraints are checked at once.
+var whenChecked = []string{"", "", "DEFERRABLE INITIALLY DEFERRED", "DEFERRABLE"}
 
 func (m *maker) constraints(t *table) {
 	plain := !t.partitioned() && t.kid == ""
@@ -121,13 +122,13 @@ func (m *maker) constraints(t *table) {
 	}
 	t.byIndex = plain && !t.full && m.chance(20)
 	if t.full && !t.partitioned() { // init refuses what later partitions would inherit
-		t.deferrable = immediate[m.IntN(len(immediate))]
+		t.deferrable = whenChecked[m.IntN(len(whenChecked))]
 	}
 	if plain && m.chance(30) {
-		t.unique = "UNIQUE " + immediate[m.IntN(len(immediate))]
+		t.unique = "UNIQUE " + whenChecked[m.IntN(len(whenChecked))]
 	}
 	if plain && m.chance(10) {
-		t.exclusion = "EXCLUDE USING gist (slot WITH &&) " + immediate[m.IntN(len(immediate))]
+		t.exclusion = "EXCLUDE USING gist (slot WITH &&) " + whenChecked[m.IntN(len(whenChecked))]
 	}
 	t.referenced = plain && t.owner != "column" && m.chance(40)
 	t.stamped = m.chance(20)
