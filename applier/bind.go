@@ -107,6 +107,9 @@ func (a *Applier) bind(it *item) (*statement, [][]byte, error) {
 	if err := img.read(it.Change); err != nil {
 		return nil, nil, err
 	}
+	if err := it.plan.intact(img); err != nil {
+		return nil, nil, err
+	}
 	st, err := a.choose(it, img)
 	if err != nil {
 		return nil, nil, err

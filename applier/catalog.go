@@ -31,12 +31,21 @@ type targetColumn struct {
 	shownOID   uint32 // as a result's description shows it; 0 for a domain, which it does not show
 	typeName   string
 	typeMod    int32
+	base       baseType
 	notNull    bool   // and no row from before has one
 	oneByte    bool   // "char" before 15, which takes the first byte of \ooo without a word
 	generated  bool   // stored or virtual: never written
 	local      bool   // this node's own: never written, compared or recorded
 	expression string // of a generated column
 	always     bool   // GENERATED ALWAYS AS IDENTITY: insert only, never updated
+}
+
+// baseType is what a column's values are made of: its type without domains and
+// arrays around it.
+type baseType struct {
+	oid   uint32
+	mod   int32
+	array bool
 }
 
 // targetIndex is a unique index or an exclusion constraint: what can stand in
@@ -121,8 +130,15 @@ func (t *target) readColumns(ctx context.Context, conn *pgx.Conn) error {
 	rows, err := conn.Query(ctx, `SELECT a.attname::text, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypmod, `+notNull+`,
 			18 IN (y.oid, y.typbasetype) AND '\101'::pg_catalog."char" <> 'A', a.attgenerated <> '',
 			a.attidentity = 'a', CASE y.typtype WHEN 'd' THEN 0::oid ELSE y.oid END,
-			coalesce(CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END, '')
+			coalesce(CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END, ''), b.oid, b.mod, b.arrays
 		FROM pg_catalog.pg_attribute a
+		CROSS JOIN LATERAL (WITH RECURSIVE inner_types AS (
+				SELECT a.atttypid AS oid, a.atttypmod AS mod, false AS arrays, 0 AS depth
+				UNION ALL SELECT CASE w.typtype WHEN 'd' THEN w.typbasetype ELSE w.typelem END, CASE w.typtype WHEN 'd' THEN w.typtypmod ELSE i.mod END,
+					i.arrays OR w.typtype <> 'd', i.depth + 1
+				FROM inner_types i JOIN pg_catalog.pg_type w ON w.oid = i.oid
+				WHERE w.typtype = 'd' OR w.typsubscript = 'pg_catalog.array_subscript_handler'::regproc)
+			SELECT oid, mod, arrays FROM inner_types ORDER BY depth DESC LIMIT 1) b
 		JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
 		LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 		WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -131,7 +147,8 @@ func (t *target) readColumns(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	var c targetColumn
-	fields := []any{&c.name, &c.typeOID, &c.typeName, &c.typeMod, &c.notNull, &c.oneByte, &c.generated, &c.always, &c.shownOID, &c.expression}
+	fields := []any{&c.name, &c.typeOID, &c.typeName, &c.typeMod, &c.notNull, &c.oneByte, &c.generated, &c.always, &c.shownOID, &c.expression,
+		&c.base.oid, &c.base.mod, &c.base.array}
 	_, err = pgx.ForEachRow(rows, fields, func() error {
 		c.quoted = pgx.Identifier{c.name}.Sanitize()
 		t.columns = append(t.columns, c)

@@ -141,7 +141,7 @@ func (e *encounter) inTheWay(ctx context.Context, own *localRow) ([]localRow, er
 	}
 	var b strings.Builder
 	e.it.plan.selectLocal(&b)
-	b.WriteString(among + " FOR UPDATE")
+	b.WriteString(among + " ORDER BY t.tableoid, t.ctid FOR UPDATE")
 	q = placesOf(places)
 	q.sql = b.String()
 	rows, err := e.lockRows(ctx, q)
@@ -206,7 +206,8 @@ func (p *plan) writeNewRow(b *strings.Builder, img *image, own *localRow) (value
 		} else if own != nil {
 			fmt.Fprintf(b, "o.%[1]s AS %[1]s", c.quoted)
 		} else {
-			fmt.Fprintf(b, "NULL::%s AS %s", c.typeName, c.quoted)
+			// Not a cast: a domain may allow no NULL.
+			fmt.Fprintf(b, "(SELECT t.%[1]s FROM ONLY %[2]s AS t WHERE false) AS %[1]s", c.quoted, p.target.quoted)
 		}
 	}
 	if own != nil {

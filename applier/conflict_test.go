@@ -76,6 +76,16 @@ func TestOwnerOverwritesAndDisplaces(t *testing.T) {
 	}, b.rows(b.target, "SELECT local_row FROM pgfed.conflict_history ORDER BY position"))
 }
 
+// What looks for rows in the way makes the new row with NULLs for columns of
+// ours, also where a column's domain allows none.
+func TestOwnerOverwritesWhereADomainAllowsNoNull(t *testing.T) {
+	b := newBench(t, "CREATE DOMAIN code AS text DEFAULT 'domain' NOT NULL; CREATE TABLE t (id int PRIMARY KEY, u int UNIQUE)",
+		"CREATE DOMAIN code AS text DEFAULT 'domain' NOT NULL; CREATE TABLE t (id int PRIMARY KEY, u int UNIQUE, extra code DEFAULT 'mine')").owned("east")
+	b.on(b.target, "INSERT INTO t VALUES (1, 10, 'kept'), (2, 20, 'gone')")
+	b.replicate("INSERT INTO t VALUES (1, 11)", "INSERT INTO t VALUES (3, 20)")
+	require.Equal(t, []string{"1|11|kept", "3|20|mine"}, b.rows(b.target, "SELECT * FROM t ORDER BY id"))
+}
+
 func TestOwnersUpdatesAndDeletesPrevail(t *testing.T) {
 	b := newBench(t, `CREATE TABLE t (id int PRIMARY KEY, u int UNIQUE, v text)`).owned("east")
 	b.replicate("INSERT INTO t SELECT g, g, 'v' FROM generate_series(1, 6) g")

@@ -132,8 +132,10 @@ func constraintInTheWay(err error) bool {
 }
 
 // parameterLine is how the server says, in whatever language, that a parameter
-// could not be read.
-var parameterLine = regexp.MustCompile(`\$(\d+) = [^\n]*$`)
+// could not be read: one line with its number, and the value where it is told
+// to log values. Functions of a domain's check come on lines before it; what
+// other functions say quotes names, or has parentheses, before any number.
+var parameterLine = regexp.MustCompile(`(?:^|\n)[^"(\n$]*\$(\d+)(?:[^"(\n]*| = [^\n]*)$`)
 
 const remedyUnreadable = "an older Postgres, or a type that was made otherwise, lacks what the origin has: upgrade it, or give the column another type; applying resumes by itself"
 
@@ -161,9 +163,30 @@ func (st *statement) nameColumn(err error) error {
 	}
 	h := describe(err, st.plan.source.String())
 	source := st.params[n-1].source
-	h.Reason = fmt.Sprintf("the origin's value of column %s is none of type %s here",
-		st.plan.source.Columns[source].Name, st.plan.target.columns[st.plan.places[source]].typeName)
+	h.Reason = fmt.Sprintf("the origin's value of column %s is none of type %s here%s", st.plan.source.Columns[source].Name,
+		st.plan.target.columns[st.plan.places[source]].typeName, h.Reason[len(reasonUnreadable):])
 	return h
+}
+
+const reasonUnreadable = "a value of the origin is none of its column's type here"
+
+// describeUnreadable says what is wrong with a value and not which it is.
+func (h *Halt) describeUnreadable(pg *pgconn.PgError) {
+	h.Reason, h.Remedy = reasonUnreadable, remedyUnreadable
+	switch pg.Code {
+	case "42P01", "3F000", "42883", "42704": // a table, a schema, a function; a type, role or operator
+		h.Reason += ": it names an object that does not exist here"
+		h.Remedy = "create the object that the value names, or change the value at its origin; applying resumes by itself"
+	case "22021", "22P05":
+		h.Reason += ": it has a character that this database's encoding lacks"
+		h.Remedy = "use one encoding at every node, best UTF8, or change the value at its origin"
+	case "23502", "23514":
+		h.Reason += ": its domain forbids it"
+		h.Remedy = "make the domain allow it; applying resumes by itself"
+	}
+	if pg.ConstraintName != "" {
+		h.Reason += " [constraint " + pg.ConstraintName + "]"
+	}
 }
 
 // describe puts a lasting database error into words without its DETAIL, which
@@ -174,36 +197,38 @@ func describe(err error, table string) *Halt {
 		return lasting(CodeApplyError, table, "", "%s", err)
 	}
 	h := &Halt{Code: CodeApplyError, Table: table, SQLState: pg.Code, Err: err}
-	if unreadable(err) > 0 {
-		h.Reason, h.Remedy = "a value of the origin is none of its column's type here", remedyUnreadable
+	switch class := pg.Code[:min(2, len(pg.Code))]; {
+	case unreadable(err) > 0:
+		h.describeUnreadable(pg)
 		return h
-	}
-	switch pg.Code {
-	case "42501":
+	// RAISE may give any SQLSTATE; what a function says has a context. Nobody
+	// knows what it says, so it is not repeated.
+	case class == "P0" || pg.Where != "":
+		h.Reason = "the database refuses the change: a trigger or function raised an exception, see the database's log"
+		h.Remedy = "make what the trigger or function does possible for the replicator's role, with an empty search_path (ALTER FUNCTION ... SET search_path = ...); applying resumes by itself"
+		if pg.Code == "42501" {
+			h.Code = CodePrivilege
+		}
+	case pg.Code == "42501":
 		h.Code, h.Reason = CodePrivilege, "the role may not write here: "+pg.Message
-		h.Remedy = "run replctl init to grant what applying needs"
-	case "42P01", "3F000":
+		h.Remedy = "run replctl init to grant what tables need; grant what their indexes, defaults and checks use besides, such as EXECUTE on functions, to the replicator's role"
+	case pg.Code == "42P01" || pg.Code == "3F000":
 		h.Code, h.Reason = CodeMissingTable, "the table does not exist here"
 		h.Remedy = "create the table; applying resumes by itself"
-	case "42703":
+	case pg.Code == "42703":
 		h.Code, h.Reason = CodeMissingColumn, "a column does not exist here"
 		h.Remedy = "add the column; applying resumes by itself"
 	default:
 		// Messages of data errors quote the value ("invalid input syntax ..."):
-		// class 22 is described by its SQLSTATE alone. So is what a trigger
-		// raises: nobody knows what it says.
+		// class 22 is described by its SQLSTATE alone.
 		h.Reason = "the database refuses the change"
-		switch class := pg.Code[:min(2, len(pg.Code))]; {
-		case class == "22":
-		case class == "P0" || pg.Where != "": // RAISE may give any SQLSTATE; what a function says has a context
-			h.Reason += ": a trigger or function raised an exception, see the database's log"
-		default:
+		if class != "22" {
 			h.Reason += ": " + pg.Message
 		}
-		if pg.ConstraintName != "" {
-			h.Reason += " [constraint " + pg.ConstraintName + "]"
-		}
 		h.Remedy = "make the local table take the change; applying resumes by itself"
+	}
+	if pg.ConstraintName != "" {
+		h.Reason += " [constraint " + pg.ConstraintName + "]"
 	}
 	return h
 }

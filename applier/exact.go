@@ -140,6 +140,9 @@ func (a *Applier) exactChange(ctx context.Context, x *transaction, it *item, cou
 	if err := img.read(it.Change); err != nil {
 		return err
 	}
+	if err := it.plan.intact(&img); err != nil {
+		return err
+	}
 	e := &encounter{a: a, x: x, it: it, img: &img}
 	var err error
 	switch it.Change.Op {

@@ -40,7 +40,7 @@ func (p *plan) fits(fields []pgconn.FieldDescription) bool {
 			continue
 		}
 		c := &p.target.columns[at]
-		if len(fields) == 0 || c.shownOID != 0 && fields[0].DataTypeOID != c.shownOID {
+		if len(fields) == 0 || c.shownOID != 0 && (fields[0].DataTypeOID != c.shownOID || fields[0].TypeModifier != c.typeMod) {
 			return false
 		}
 		fields = fields[1:]

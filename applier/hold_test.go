@@ -15,6 +15,15 @@ import (
 func TestColumnsChangeTheirTypes(t *testing.T) {
 	b := newBench(t, "CREATE DOMAIN whole AS int; CREATE TABLE t (id int PRIMARY KEY, a int, f float8, d date, w whole)")
 	b.replicate("INSERT INTO t VALUES (1, 1, 1, '2020-01-01', 1)", "UPDATE t SET a = 2, f = 2", "DELETE FROM t WHERE id = 0")
+	b.on(b.target, "ALTER TABLE t ADD n numeric(10,1)") // by its modifier alone
+	b.on(b.source, "ALTER TABLE t ADD n numeric(10,1)")
+	b.replicate("UPDATE t SET n = 0.5")
+	b.on(b.target, "ALTER TABLE t ALTER n TYPE numeric(10,0)")
+	list := b.exec("UPDATE t SET n = 1.5").capture()
+	b.halts(b.run(list), CodeColumnType)
+	b.on(b.target, "ALTER TABLE t ALTER n TYPE numeric(10,1) USING 0.5")
+	b.open()
+	require.NoError(t, b.run(list))
 	alter := "ALTER TABLE t ALTER a TYPE text, ALTER f TYPE numeric, ALTER d TYPE timestamp, ALTER w TYPE text"
 	b.on(b.target, alter)
 	b.on(b.source, alter)
@@ -38,7 +47,7 @@ func TestColumnIsNoLongerGenerated(t *testing.T) {
 
 // Types that round or cut without an error halt; others show their own errors.
 func TestTypesThatWouldLoseValues(t *testing.T) {
-	for _, c := range []struct{ origin, here, value, code string }{
+	cases := []struct{ origin, here, value, code string }{
 		{"numeric(10,4)", "numeric(10,2)", "1.2345", CodeColumnType},
 		{"numeric", "numeric(10,2)", "1.2345", CodeColumnType},
 		{"numeric(10,2)", "numeric(12,4)", "1.23", ""},
@@ -55,18 +64,41 @@ func TestTypesThatWouldLoseValues(t *testing.T) {
 		{"text", "varchar(3)", "long", CodeApplyError},
 		{"interval", "interval(0)", "1.5 s", CodeColumnType},
 		{"int", "bigint", "7", ""}, {"varchar(3)", "text", "abc", ""}, {"json", "jsonb", "{}", ""},
-	} {
-		b := newBench(t, fmt.Sprintf("CREATE TABLE t (id int PRIMARY KEY, v %s)", c.origin), fmt.Sprintf("CREATE TABLE t (id int PRIMARY KEY, v %s)", c.here))
-		err := b.run(b.exec(fmt.Sprintf("INSERT INTO t VALUES (1, '%s')", c.value)).capture())
+		{"numeric", "rounded", "1.25", CodeColumnType},
+		{"numeric[]", "numeric(10,1)[]", "{1.25}", CodeColumnType},
+		{"numeric[]", "rounded[]", "{1.25}", CodeColumnType},
+		{"timestamp[]", "date[]", "{2020-01-01 12:34:56}", CodeColumnType},
+		{"tsrange", "daterange", "[2020-01-01 12:34:56,2020-01-02 00:00:01]", CodeColumnType},
+		{"numeric(10,4)", "money", "1.2345", CodeColumnType},
+		{"text", "varchar(3)", "abc ", CodeColumnType}, {"text", "varchar(3)", "ab ", ""}, {"varchar(3)", "varchar(3)", "äöü", ""},
+		{"text", "char(3)", "ab", CodeColumnType}, {"text", "char(3)", "äbc", ""}, {"char(3)", "char(5)", "ab", ""}, {"char(5)", "varchar(3)", "ab", CodeColumnType},
+		{"text[]", "char(3)[]", "{ab}", CodeColumnType}, {"varchar(3)[]", "varchar(4)[]", "{ab}", ""},
+	}
+	schema := func(of func(n int) string) string {
+		sql := "CREATE DOMAIN rounded AS numeric(10,1)"
+		for n := range cases {
+			sql += fmt.Sprintf("; CREATE TABLE t%d (id int PRIMARY KEY, v %s)", n, of(n))
+		}
+		return sql
+	}
+	b := newBench(t, schema(func(n int) string { return cases[n].origin }), schema(func(n int) string { return cases[n].here }))
+	for n, c := range cases {
+		table := fmt.Sprintf("t%d", n)
+		list := b.exec(fmt.Sprintf("INSERT INTO %s VALUES (1, '%s')", table, c.value)).capture()
+		err := b.run(list)
 		if c.code == "" {
 			require.NoError(t, err, c)
 			continue
 		}
 		halt := b.halts(err, c.code)
-		require.Empty(t, b.rows(b.target, "SELECT * FROM t"), c)
+		require.Empty(t, b.rows(b.target, "SELECT * FROM "+table), c)
 		if c.code == CodeColumnType {
 			require.Contains(t, halt.Reason, "column v (", c)
 		}
+		b.on(b.target, fmt.Sprintf("ALTER TABLE %s DROP v, ADD v %s", table, c.origin))
+		b.open()
+		require.NoError(t, b.run(list), c)
+		b.equal(table)
 	}
 }
 

@@ -24,6 +24,7 @@ type plan struct {
 	keyIndex uint32  // of key or pk
 	pk       []match // under full: an index of ours that finds the row faster
 	rule     conflict.Rule
+	watched  []int // columns of source whose values intact looks at
 
 	// deferred are the constraints that a replica session does not enforce:
 	// the exact path looks itself.
@@ -157,6 +158,7 @@ func buildPlan(t *change.Table, local *target, ours func(column string) bool) (*
 	} else {
 		p.key = p.keyMatches()
 	}
+	p.watch()
 	p.insert = p.buildInsert()
 	p.confirm = p.buildConfirm()
 	p.buildHold()

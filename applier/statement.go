@@ -236,7 +236,15 @@ func (b *builder) sameRow() {
 // char(n), inet). So types without equality work, and what differs in its
 // text only (1.0 and 1.00) differs.
 func (b *builder) sameText(old bool, source int) {
-	b.printf("(CASE WHEN t.%[1]s IS DISTINCT FROM NULL THEN pg_catalog.concat(t.%[1]s) END) COLLATE pg_catalog.\"C\" IS NOT DISTINCT FROM ",
-		b.column(source).quoted)
-	b.text(old, source)
+	const text = "(CASE WHEN %[1]s IS DISTINCT FROM NULL THEN pg_catalog.concat(%[1]s) END) COLLATE pg_catalog.\"C\""
+	c := b.column(source)
+	b.printf(text+" IS NOT DISTINCT FROM ", "t."+c.quoted)
+	if looksAlike(b.plan.source.Columns[source], c) {
+		b.text(old, source)
+		return
+	}
+	var parameter builder
+	parameter.plan, parameter.st = b.plan, b.st
+	parameter.value(old, source)
+	b.printf(text, parameter.String()+"::"+c.typeName)
 }

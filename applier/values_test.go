@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/pgfed/pgfed/internal/change"
@@ -292,5 +293,17 @@ func TestDataErrorsDoNotQuoteValues(t *testing.T) {
 		require.Contains(t, halt.Reason, "column v is none of type jsonpath here")
 		b.on(b.target, "ALTER TABLE "+table+" ALTER v TYPE text")
 		require.NoError(t, b.run(list))
+	}
+}
+
+// Whose fault an error is stands in its context.
+func TestUnreadable(t *testing.T) {
+	for where, want := range map[string]int{
+		"unnamed portal parameter $2": 2, "unnamed portal parameter $12 = '...'": 12, "Parameter $3 des unbenannten Portals": 3,
+		"PL/pgSQL function domain_check(integer) line 2 at RAISE\nunnamed portal parameter $2 = '...'": 2,
+		"": 0, "PL/pgSQL function f(integer) line 1 at RETURN": 0, `SQL statement "INSERT INTO t VALUES ($1)"` + "\nPL/pgSQL function f() line 1": 0,
+		`SQL function "f" statement 1`: 0, "PL/pgSQL function f() line 1\n" + `SQL statement "SELECT $1`: 0,
+	} {
+		require.Equal(t, want, unreadable(&pgconn.PgError{Where: where}), where)
 	}
 }

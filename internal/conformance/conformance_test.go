@@ -3,6 +3,7 @@ package conformance
 import (
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,7 +17,7 @@ import (
 // TestConformance runs every case.
 //
 //	PGFED_CONFORMANCE_PG    14,15:ci,14+18: the versions, default the one that every test has
-//	PGFED_CONFORMANCE_CASE  a pattern such as values/* : only these cases
+//	PGFED_CONFORMANCE_CASE  patterns such as values/*,tables/names : only these cases
 //	PGFED_CONFORMANCE_SIZE  ci: without slow cases and those that need a federation of their own; also :ci behind a version
 //	PGFED_CONFORMANCE_DOC   write the table of results here
 func TestConformance(t *testing.T) {
@@ -47,10 +48,12 @@ func TestConformance(t *testing.T) {
 func matching(t *testing.T, cases []*Case, pattern string) []*Case {
 	var some []*Case
 	for _, c := range cases {
-		matched, err := path.Match(pattern, c.ID())
-		require.NoError(t, err)
-		if matched {
-			some = append(some, c)
+		for word := range strings.SplitSeq(pattern, ",") {
+			matched, err := path.Match(word, c.ID())
+			require.NoError(t, err)
+			if matched && !slices.Contains(some, c) {
+				some = append(some, c)
+			}
 		}
 	}
 	require.NotEmpty(t, some, "no case matches %s", pattern)

@@ -51,7 +51,8 @@
 //	--- settle                 wait until everything has arrived
 //	--- restart|kill|stop|start replicator|postgres NODE
 //	--- halted                 wait for the expected halt
-//	--- repair                 the same, and what follows ends it
+//	--- repair                 the same, and what follows ends it; another halt
+//	                           and its repair may follow
 //
 // A case has a schema of its own, named after it, in which all of its SQL
 // runs. Tables and columns named local_* are each node's own: not federated and

@@ -248,7 +248,7 @@ func (r *running) alone() {
 		for _, s := range stage {
 			if s.Verb == "repair" || s.Verb == "halted" {
 				r.awaitHalt()
-				halting = s.Verb == "halted"
+				halting = s.Verb == "halted" || repairsAgain(stages[i+1:])
 			}
 			r.step(s)
 		}
@@ -274,6 +274,11 @@ func (r *running) alone() {
 			}
 		}
 	}
+}
+
+// repairsAgain reports whether another halt is to come.
+func repairsAgain(stages [][]Step) bool {
+	return slices.ContainsFunc(stages, func(stage []Step) bool { return stage[0].Verb == "repair" })
 }
 
 func (r *running) awaitHalt() {

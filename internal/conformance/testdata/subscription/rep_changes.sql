@@ -1,4 +1,4 @@
--- 001 rep_changes: tables with a key, with FULL, with an index, without identity and with included columns; changes of the publication.
+-- 001 rep_changes: tables with a key, with FULL, with an index, without identity and with included columns; an identity that comes later.
 -- insert_only: tab_ins tab_nothing
 
 CREATE TABLE tab_ins (a int);
@@ -29,3 +29,12 @@ UPDATE tab_full SET a = a * a;
 UPDATE tab_full2 SET x = 'bb' WHERE x = 'b';
 UPDATE tab_full_pk SET b = 'bar' WHERE a = 1;
 DELETE FROM tab_full_pk WHERE a = 2;
+--- on all
+ALTER TABLE tab_ins REPLICA IDENTITY FULL;
+ALTER TABLE tab_nothing REPLICA IDENTITY FULL;
+--- on east
+INSERT INTO tab_ins SELECT generate_series(1, 60);
+DELETE FROM tab_ins WHERE a > 40;
+UPDATE tab_nothing SET a = -a WHERE a < 5;
+--- on west
+UPDATE tab_ins SET a = a + 100 WHERE ctid = (SELECT min(ctid) FROM tab_ins WHERE a = 7);
