@@ -51,6 +51,15 @@ UPDATE l SET v = 'last', region = 'uk' WHERE region = 'eu';
 UPDATE r SET id = id + 100, at = '2024-12-24' WHERE id % 4 = 0;
 TRUNCATE l;
 INSERT INTO l VALUES (1, 'eu', 'after');
+BEGIN; -- in pieces
+INSERT INTO l SELECT g, (ARRAY['eu', 'uk', 'us', 'jp'])[1 + g % 4], repeat('v', 200) FROM generate_series(100, 6000) g;
+UPDATE l SET region = 'us' WHERE id % 10 = 0;
+DELETE FROM l WHERE id % 3 = 0;
+COMMIT;
 --- on west
+BEGIN;
+UPDATE l SET region = 'eu', v = repeat('w', 200) WHERE id % 7 = 0;
+UPDATE l SET id = id + 10000 WHERE region = 'jp';
+COMMIT;
 TRUNCATE r;
 INSERT INTO r VALUES (1, '2024-03-03', 'after');
