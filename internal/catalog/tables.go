@@ -32,7 +32,8 @@ type Table struct {
 	Identity           byte     // change.IdentityDefault, ...
 	IdentityColumns    []string // what finds a row; all columns under FULL; empty when there is none
 	PrimaryKey         []string
-	DeferrableKey      bool // the primary key is deferrable, so it is no identity
+	DeferrableKey      bool   // the primary key is deferrable, so it is no identity
+	UniqueIndex        string // one that could be its identity, other than the primary key; "" for none
 	Columns            []string
 	StoredColumns      []string // GENERATED ALWAYS AS (...) STORED: sent where Server.SendsGenerated, and never written where they are generated
 	VirtualColumns     []string // GENERATED ALWAYS AS (...) VIRTUAL (18): never sent
@@ -112,6 +113,11 @@ SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relpersistence::text, pg_
                FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place), pg_attribute a
               WHERE i.indrelid = c.oid AND i.indisreplident AND i.indisvalid AND i.indimmediate AND k.place <= i.indnkeyatts
                 AND a.attrelid = c.oid AND a.attnum = k.attnum ORDER BY k.place),
+       coalesce((SELECT x.relname::text FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+                  WHERE i.indrelid = c.oid AND i.indisunique AND NOT i.indisprimary AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+                    AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place) JOIN pg_attribute a ON a.attnum = k.attnum
+                                     WHERE a.attrelid = c.oid AND k.place <= i.indnkeyatts AND (NOT a.attnotnull OR a.attgenerated <> ''))
+                  ORDER BY i.indnkeyatts, x.relname LIMIT 1), ''),
        ARRAY(SELECT DISTINCT fn.nspname || '.' || f.relname
                FROM pg_constraint k JOIN pg_class f ON f.oid = k.conrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace
               WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conrelid <> c.oid ORDER BY 1),
@@ -155,7 +161,7 @@ func ReadTables(ctx context.Context, q Querier, f *config.Federation) (*Tables, 
 		var kind, persistence, identity string
 		var index []string
 		if err := rows.Scan(&t.OID, &t.Schema, &t.Name, &kind, &persistence, &t.Owner, &t.Parent, &identity, &t.RowSecurity,
-			&t.ForcedRowSecurity, &t.EstimatedRows, &t.Columns, &t.StoredColumns, &t.VirtualColumns, &t.RequiredColumns, &t.SequenceColumns, &t.DefaultSequences, &t.PrimaryKey, &t.DeferrableKey, &index,
+			&t.ForcedRowSecurity, &t.EstimatedRows, &t.Columns, &t.StoredColumns, &t.VirtualColumns, &t.RequiredColumns, &t.SequenceColumns, &t.DefaultSequences, &t.PrimaryKey, &t.DeferrableKey, &index, &t.UniqueIndex,
 			&t.ReferencedBy, &t.References, &t.CascadesTo, &t.CascadesFrom, &t.EnabledAlwaysCount, &t.UnreadableColumns, &t.Extension); err != nil {
 			return nil, fmt.Errorf("read the tables: %w", err)
 		}

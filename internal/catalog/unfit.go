@@ -124,9 +124,24 @@ func (j *judge) table(t *Table) {
 	}
 	j.identity(t)
 	j.owner(t)
+	j.localAbove(t)
 	for _, column := range t.UnreadableColumns {
 		if !slices.Contains(t.LocalColumns, column) {
 			j.refuse(t, "unreadable_type", "store the values as text, or keep the column out with tables.local_columns", "column %s has a type that servers write and do not read back", column)
+		}
+	}
+}
+
+// localAbove: partitions go by their own names, and what a pattern keeps at home
+// by the name of their root alone would be sent.
+func (j *judge) localAbove(t *Table) {
+	for parent := j.tables.byOID[t.Parent]; parent != nil; parent = j.tables.byOID[parent.Parent] {
+		for _, column := range parent.LocalColumns {
+			if !slices.Contains(t.LocalColumns, column) {
+				j.refuse(t, "local_partition", "name the partitions too, such as schema.table*.column; or take the pattern out of tables.local_columns",
+					"column %s is in tables.local_columns for %s and not for this partition, so its values would be sent", column, parent)
+				return
+			}
 		}
 	}
 }
@@ -159,6 +174,9 @@ func (j *judge) identity(t *Table) {
 	case t.DeferrableKey && !t.Identifiable():
 		j.refuse(t, "deferrable_key", "make the primary key NOT DEFERRABLE; or ALTER TABLE <table> REPLICA IDENTITY FULL"+otherwise,
 			"the primary key is deferrable and identifies no row: once it is published the server refuses UPDATE and DELETE")
+	case !t.Identifiable() && t.UniqueIndex != "":
+		j.refuse(t, "no_identity", "ALTER TABLE <table> REPLICA IDENTITY USING INDEX, with the unique index that is there; or add a primary key"+otherwise,
+			"no primary key, but unique index %s would do: once it is published the server refuses UPDATE and DELETE", t.UniqueIndex)
 	case !t.Identifiable():
 		j.refuse(t, "no_identity", "add a primary key; or ALTER TABLE <table> REPLICA IDENTITY FULL"+otherwise,
 			"no primary key: once it is published the server refuses UPDATE and DELETE")

@@ -128,11 +128,7 @@ func (c *check) table(t *catalog.Table, unfit bool) {
 		c.warn("references_outside", name, "a foreign key points to tables that are not replicated ("+outside+"); applied rows may reference what is not there",
 			"replicate those tables too, or drop the foreign key")
 	}
-	sent := func(column string) bool { return !c.Federation.Local(t.Schema, t.Name, column) }
-	if counted := those(t.SequenceColumns, sent); counted != nil {
-		c.warn("sequence", name, "column "+strings.Join(counted, ", ")+" is filled by a sequence, which every node counts for itself: keys will collide",
-			"use uuid keys, or give each node its own START and a common INCREMENT BY")
-	}
+	c.sequences(t)
 	if t.EnabledAlwaysCount > 0 {
 		c.warn("always_trigger", name, fmt.Sprintf("%d triggers or rules (ENABLE ALWAYS or REPLICA) also act when peers' changes are applied", t.EnabledAlwaysCount),
 			"make sure that they write nothing that is replicated")
@@ -143,6 +139,14 @@ func (c *check) table(t *catalog.Table, unfit bool) {
 	}
 	if len(c.findings) == before && !unfit {
 		c.ok("table", name, "%s", carried(t))
+	}
+}
+
+func (c *check) sequences(t *catalog.Table) {
+	sent := func(column string) bool { return !c.Federation.Local(t.Schema, t.Name, column) }
+	if counted := those(t.SequenceColumns, sent); counted != nil {
+		c.warn("sequence", t.String(), "column "+strings.Join(counted, ", ")+" is filled by a sequence, which every node counts for itself: keys will collide",
+			"use uuid keys, or give each node its own START and a common INCREMENT BY")
 	}
 }
 
@@ -177,8 +181,12 @@ func (c *check) insertOnly(t *catalog.Table) {
 
 // roots: partitions that come later begin with what their root has.
 func (c *check) roots() {
-	for _, t := range c.tables.All() {
-		if t.Kind == catalog.Partitioned && t.Selected && !t.InsertOnly && len(t.PrimaryKey) == 0 && !slices.Contains(c.tables.Apart(), t) {
+	for _, t := range c.tables.Writable() {
+		if t.Kind != catalog.Partitioned {
+			continue
+		}
+		c.sequences(t) // an identity column before 17 is the root's alone
+		if !t.InsertOnly && len(t.PrimaryKey) == 0 && !slices.Contains(c.tables.Apart(), t) {
 			c.warn("later_partitions", t.String(), "it has no primary key, so a partition that is made later has no replica identity until it gets one, and the server refuses its UPDATE and DELETE",
 				"make partitions with a key: CREATE TABLE ... PARTITION OF "+t.Quoted()+" (PRIMARY KEY (...)) ...")
 		}

@@ -26,7 +26,7 @@ nodes:
 tables:
   include: ["public.*"]
   exclude: ["public.local_*"]
-  local_columns: ["*.local_*"]
+  local_columns: ["*.local_*", "t.kept"]
   insert_only: ["public.log_*"]
 ownership:
   - {tables: ["public.by_*"], owner: {column: region}}
@@ -95,6 +95,7 @@ func TestTables(t *testing.T) {
 		{"CREATE UNLOGGED TABLE t (id uuid PRIMARY KEY)", "warning unlogged public.t"},
 		{"CREATE TABLE t (id bigserial PRIMARY KEY)", "warning sequence public.t"},
 		{"CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)", "warning sequence public.t"},
+		{"CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE t_a PARTITION OF t DEFAULT", "warning sequence public.t"}, // its partitions have none before 17
 		{"CREATE TABLE t (id uuid PRIMARY KEY, twice int GENERATED ALWAYS AS (1 + 1) STORED)", ""},
 		{"CREATE TABLE t (n int NOT NULL, id int GENERATED ALWAYS AS (n + 1) STORED PRIMARY KEY); ALTER TABLE t REPLICA IDENTITY FULL", ""},
 		{"CREATE TABLE by_t (id uuid, region text, PRIMARY KEY (id, region))", ""},
@@ -178,6 +179,8 @@ func TestUnfit(t *testing.T) {
 	}{
 		{0, 0, "CREATE TABLE t (id int)", []string{"no_identity public.t: no primary key"}},
 		{0, 0, "CREATE TABLE t (id int UNIQUE)", []string{"no_identity public.t: no primary key"}},
+		{0, 0, "CREATE TABLE t (a int NOT NULL, b int NOT NULL, c int UNIQUE); CREATE UNIQUE INDEX pair ON t (a, b) INCLUDE (c)", []string{"no_identity public.t: no primary key, but unique index pair would do"}},
+		{0, 0, "CREATE TABLE t (a int NOT NULL UNIQUE DEFERRABLE, b int UNIQUE, c int NOT NULL); CREATE UNIQUE INDEX ON t (c) WHERE c > 0; CREATE UNIQUE INDEX ON t ((c + 1))", []string{"no_identity public.t: no primary key:"}},
 		{0, 0, "CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t REPLICA IDENTITY NOTHING", []string{"no_identity public.t: REPLICA IDENTITY NOTHING"}},
 		{0, 0, "CREATE TABLE t (id int PRIMARY KEY DEFERRABLE)", []string{"deferrable_key public.t: "}},
 		{0, 0, "CREATE TABLE t (id int NOT NULL UNIQUE); ALTER TABLE t REPLICA IDENTITY USING INDEX t_id_key; ALTER TABLE t DROP CONSTRAINT t_id_key", []string{"no_identity public.t: the index"}},
@@ -202,6 +205,7 @@ func TestUnfit(t *testing.T) {
 		{0, 0, "CREATE TABLE by_t (id int)", []string{"no_identity public.by_t: ", "owner_column_missing public.by_t: "}},
 		{0, 0, "CREATE TABLE t AS SELECT oid AS id, adbin FROM pg_attrdef; ALTER TABLE t ADD PRIMARY KEY (id)", []string{"unreadable_type public.t: column adbin"}},
 		{0, 0, "CREATE TABLE t (id int, local_v text DEFAULT '', PRIMARY KEY (id, local_v))", []string{"local_identity public.t: column local_v"}},
+		{0, 0, leaf + "ALTER TABLE t ADD kept text", []string{"local_partition public.t_a: column kept"}},
 		{0, 0, "CREATE TABLE t (local_v text, local_w text); ALTER TABLE t REPLICA IDENTITY FULL", []string{"no_identity public.t: no column"}},
 		{0, 0, "CREATE TABLE t (id int PRIMARY KEY, local_v pg_node_tree)", nil},
 		{0, 0, "CREATE VIEW named AS SELECT 1", []string{"not_a_table public.named: it is a view"}},
