@@ -158,7 +158,7 @@ func (e *encounter) displaced(ctx context.Context) (*localRow, error) {
 		return row, nil
 	}
 	if len(d.rows) > 0 {
-		// A column of another type than at the origin (varchar and char, json
+		// A column of another type than at the origin (date and timestamp, json
 		// and jsonb) says the same value otherwise.
 		here, err := e.asHere(ctx, old)
 		if err != nil {

@@ -95,15 +95,15 @@ func TestDisplacedAndTruncated(t *testing.T) {
 // The identity of a displaced row is found where a column here says it
 // otherwise than the origin's.
 func TestDisplacedUnderOtherTypes(t *testing.T) {
-	b := newBench(t, `CREATE TABLE t (id varchar(3) PRIMARY KEY, u int UNIQUE DEFERRABLE);
+	b := newBench(t, `CREATE TABLE t (id date PRIMARY KEY, u int UNIQUE DEFERRABLE);
 		CREATE TABLE f (id int PRIMARY KEY DEFERRABLE, v json, n text); ALTER TABLE f REPLICA IDENTITY FULL`,
-		`CREATE TABLE t (id char(10) PRIMARY KEY, u int UNIQUE);
+		`CREATE TABLE t (id timestamp PRIMARY KEY, u int UNIQUE);
 		CREATE TABLE f (id int PRIMARY KEY, v jsonb, n text); ALTER TABLE f REPLICA IDENTITY FULL`).owned("east")
-	b.replicate("INSERT INTO t VALUES ('a', 1), ('b', 2), ('c', 3)", `INSERT INTO f SELECT g, format('{"a":%s}', g)::json FROM generate_series(1, 4) g`)
+	b.replicate("INSERT INTO t VALUES ('2026-01-01', 1), ('2026-01-02', 2), ('2026-01-03', 3)", `INSERT INTO f SELECT g, format('{"a":%s}', g)::json FROM generate_series(1, 4) g`)
 	b.replicate(
-		"BEGIN; SET CONSTRAINTS ALL DEFERRED; UPDATE t SET u = 2 WHERE id = 'a'; DELETE FROM t WHERE id = 'b'; UPDATE t SET u = 4 WHERE id = 'a'; COMMIT",
+		"BEGIN; SET CONSTRAINTS ALL DEFERRED; UPDATE t SET u = 2 WHERE u = 1; DELETE FROM t WHERE id = '2026-01-02'; UPDATE t SET u = 4 WHERE u = 2; COMMIT",
 		"UPDATE f SET id = id + 1")
-	require.Equal(t, []string{"a|4", "c|3"}, b.rows(b.target, "SELECT rtrim(id), u FROM t ORDER BY id"))
+	require.Equal(t, []string{"2026-01-01|4", "2026-01-03|3"}, b.rows(b.target, "SELECT id::date, u FROM t ORDER BY id"))
 	sorted := "SELECT id, v::jsonb FROM f ORDER BY id"
 	require.Equal(t, b.rows(b.source, sorted), b.rows(b.target, sorted))
 }
