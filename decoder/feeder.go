@@ -20,7 +20,7 @@ type feeder struct {
 	progress   *progress
 	catalog    *catalog
 	partitions Partitions // nil: not asked
-	asked      time.Time  // about the partitions that are written
+	asked      time.Time  // for the roots of partitions
 	log        *slog.Logger
 	metrics    *Metrics
 

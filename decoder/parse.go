@@ -157,7 +157,7 @@ func parseOrigin(body []byte) (string, error) {
 // catalog remembers how the server described its tables and types. A table is
 // described anew before its first change after anything about it changed.
 type catalog struct {
-	tables map[uint32]*described
+	tables map[uint32]*change.Table
 	types  map[uint32]string
 
 	local  func(schema, table, column string) bool // Config.Local
@@ -165,14 +165,8 @@ type catalog struct {
 	values []change.Value                          // scratch
 }
 
-// described is a table as the server described it last.
-type described struct {
-	*change.Table
-	written bool // since partitions were asked about last
-}
-
 func newCatalog(local func(schema, table, column string) bool) *catalog {
-	return &catalog{tables: map[uint32]*described{}, types: map[uint32]string{}, local: local, hidden: map[*change.Table][]bool{}}
+	return &catalog{tables: map[uint32]*change.Table{}, types: map[uint32]string{}, local: local, hidden: map[*change.Table][]bool{}}
 }
 
 // parseRelation reads a Relation message.
@@ -211,16 +205,13 @@ func (k *catalog) parseRelation(body []byte) (uint32, *change.Table, error) {
 // out. One that is equal to the known one keeps its pointer.
 func (k *catalog) keep(id uint32, t *change.Table, hidden []bool) {
 	known := k.tables[id]
-	if known == nil {
-		known = &described{Table: t}
-		k.tables[id] = known
-	}
-	delete(k.hidden, known.Table)
-	if !sameTable(known.Table, t) {
-		known.Table = t
+	delete(k.hidden, known)
+	if known == nil || !sameTable(known, t) {
+		known = t
+		k.tables[id] = t
 	}
 	if hidden != nil {
-		k.hidden[known.Table] = hidden
+		k.hidden[known] = hidden
 	}
 }
 
@@ -253,8 +244,7 @@ func (k *catalog) table(c *cursor) *change.Table {
 		}
 		return nil
 	}
-	t.written = true
-	return t.Table
+	return t
 }
 
 // change reads an Insert, Update, Delete or Truncate message. The tuples

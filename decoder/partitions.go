@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// partitionsEvery bounds how long a partition goes on under its root's old name. The server describes a table again when it is attached or detached, but
-// not when its root is renamed. A variable for tests.
+// partitionsEvery bounds how long a partition goes on under its root's old name.
+// The server describes a table again when it is attached or detached, but not when
+// its root is renamed. A variable for tests.
 var partitionsEvery = 5 * time.Second
 
 // describe takes a Relation message, and asks what the table is a partition
@@ -36,9 +37,10 @@ func (f *feeder) describe(ctx context.Context, body []byte) error {
 	return nil
 }
 
-// refreshPartitions asks again for the roots of partitions that were written. One
-// that is detached or gone by now was still attached at this place of the log,
-// or the server would have described it.
+// refreshPartitions asks again for the roots of all partitions that are known: the
+// one that is written next may have rested for long. One that is detached or gone
+// by now was still attached at this place of the log, or the server would have
+// described it.
 func (f *feeder) refreshPartitions(ctx context.Context) error {
 	if f.partitions == nil || time.Since(f.asked) < partitionsEvery {
 		return nil
@@ -46,10 +48,9 @@ func (f *feeder) refreshPartitions(ctx context.Context) error {
 	f.asked = time.Now()
 	var ids []uint32
 	for id, known := range f.catalog.tables {
-		if known.written && known.Partition != nil {
+		if known.Partition != nil {
 			ids = append(ids, id)
 		}
-		known.written = false
 	}
 	if ids == nil {
 		return nil
@@ -60,10 +61,10 @@ func (f *feeder) refreshPartitions(ctx context.Context) error {
 	}
 	for id, root := range roots {
 		if known := f.catalog.tables[id]; known.Partition.Root != root {
-			table, place := *known.Table, *known.Partition
+			table, place := *known, *known.Partition
 			place.Root = root
 			table.Partition = &place
-			f.catalog.keep(id, &table, f.catalog.hidden[known.Table])
+			f.catalog.keep(id, &table, f.catalog.hidden[known])
 		}
 	}
 	return nil

@@ -296,13 +296,14 @@ func placesAskedAgain(t *testing.T, server *pgtest.Server) {
 	})
 	defer r.stop() // before the interval is what it was
 	require.Equal(t, "p", r.writeTo(s, "p"))
+	require.Equal(t, "", r.writeTo(s, "t"), "p_east rests meanwhile")
 	s.exec("ALTER TABLE p RENAME TO q")
 	require.Equal(t, "q", r.writeTo(s, "q"))
 
 	hold.Store(true)
 	s.exec("INSERT INTO q VALUES ('east', 0)", "INSERT INTO q VALUES ('east', -1)", "ALTER TABLE q DETACH PARTITION p_east")
 	close(held)
-	r.await(4)
+	r.await(5)
 	require.Equal(t, "q", r.rootOf())
 	require.Equal(t, "", r.writeTo(s, "p_east"))
 }
