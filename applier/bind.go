@@ -160,7 +160,7 @@ const variantsLimit = 256
 func (a *Applier) remember(p *plan, shape string, st *statement) {
 	if len(p.variants) >= variantsLimit {
 		for old, victim := range p.variants {
-			if victim.sentIn != a.pipes { // in flight perhaps
+			if victim.at == nil || victim.at.sentIn != a.pipes { // in flight perhaps
 				a.statements.forget(victim)
 				delete(p.variants, old)
 				break

@@ -62,8 +62,13 @@ func (a *Applier) refresh(ctx context.Context) error {
 		return nil
 	}
 	var names []change.Name
+	asked := make(map[change.Name]bool)
 	for _, p := range a.plans.byName {
-		names = append(names, involved(p.source)...)
+		for _, name := range involved(p.source) {
+			if !asked[name] { // a root is that of many
+				asked[name], names = true, append(names, name)
+			}
+		}
 	}
 	now, err := stamps(ctx, a.conn, names)
 	if err != nil {

@@ -32,9 +32,9 @@ var errOutgrown = errors.New("the table has changed since it was planned for")
 
 // request awaits its reply in a pipe.
 type request struct {
-	prepares *statement // the reply to a Parse, else
-	holds    *plan      // the reply to a plan's hold: its columns must be those of the plan
-	want     int64      // the row count of a statement
+	prepares *prepared // the reply to a Parse, else
+	holds    *plan     // the reply to a plan's hold: its columns must be those of the plan
+	want     int64     // the row count of a statement
 	then     func(pgconn.CommandTag) error
 }
 
@@ -73,14 +73,14 @@ func (l *pipe) expect(r request) {
 
 // send queues one statement; values are copied before it returns.
 func (l *pipe) send(st *statement, values [][]byte, r request) {
-	l.a.statements.use(st)
-	if !st.prepared && st.sentIn != l.id {
-		l.a.statements.rename(st)
-		st.sentIn = l.id
-		l.p.SendPrepare(st.name, st.sql, st.oids)
-		l.expect(request{prepares: st})
+	p := l.a.statements.use(st)
+	if !p.there && p.sentIn != l.id {
+		l.a.statements.rename(p)
+		p.sentIn = l.id
+		l.p.SendPrepare(p.name, st.sql, st.oids)
+		l.expect(request{prepares: p})
 	}
-	l.p.SendQueryPrepared(st.name, values, nil, nil)
+	l.p.SendQueryPrepared(p.name, values, nil, nil)
 	l.expect(r)
 	l.changes++
 	for _, v := range values {
@@ -162,7 +162,7 @@ func (l *pipe) read() error {
 			l.fail(errors.New("the replies ended before their Sync"))
 			return l.err
 		case *pgconn.StatementDescription:
-			own[0].prepares.prepared = true
+			own[0].prepares.there = true
 		case *pgconn.ResultReader:
 			l.judge(result, own[0])
 		}

@@ -1,7 +1,6 @@
 package applier
 
 import (
-	"container/list"
 	"fmt"
 	"slices"
 	"strconv"
@@ -17,14 +16,11 @@ const textOID = 25
 // parameters and results are text: a column's own input function reads what
 // the origin's output function wrote.
 type statement struct {
-	plan     *plan
-	sql      string
-	oids     []uint32
-	params   []param
-	name     string // the prepared statement's name: a new one each time it is sent
-	prepared bool   // the server has it
-	sentIn   uint64 // the pipe that has sent it
-	place    *list.Element
+	plan   *plan
+	sql    string
+	oids   []uint32
+	params []param
+	at     *prepared // at the server; nil: not asked for yet
 }
 
 // param takes a value from the old or the new tuple.
