@@ -58,7 +58,8 @@ type targetIndex struct {
 	unique    bool // false for an exclusion constraint; both: a key WITHOUT OVERLAPS (18)
 	deferred  bool // DEFERRABLE: replica sessions do not enforce it
 	predicate string
-	nullsSame bool // NULLS NOT DISTINCT
+	nullsSame bool   // NULLS NOT DISTINCT
+	rows      string // what it is over: the target's rows, or those of one of its partitions
 	keys      []targetIndexKey
 }
 
@@ -118,7 +119,50 @@ func readTarget(ctx context.Context, conn *pgx.Conn, name change.Name) (*target,
 	if err := t.readIndexes(ctx, conn); err != nil {
 		return nil, fmt.Errorf("read the indexes of %s: %w", name, err)
 	}
-	return t, nil
+	if t.kind != 'p' {
+		return t, nil
+	}
+	return t, t.readBelow(ctx, conn)
+}
+
+// readBelow adds the DEFERRABLE constraints that only some partitions have: what
+// is written through the table above must be looked up for them too.
+func (t *target) readBelow(ctx context.Context, conn *pgx.Conn) error {
+	rows, err := conn.Query(ctx, `SELECT i.indexrelid, n.nspname::text, c.relname::text
+		FROM pg_catalog.pg_index i
+		JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid AND NOT x.relispartition
+		JOIN pg_catalog.pg_class c ON c.oid = i.indrelid AND c.relispartition
+		JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE i.indisunique AND NOT i.indimmediate AND i.indisvalid AND c.oid <> $1::oid
+			AND EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors(c.oid::regclass) AS p(oid) WHERE p.oid = $1::oid)`, t.oid)
+	if err != nil {
+		return fmt.Errorf("read the indexes below %s: %w", t.name, err)
+	}
+	own := make(map[change.Name][]uint32)
+	var index uint32
+	var name change.Name
+	if _, err = pgx.ForEachRow(rows, []any{&index, &name.Schema, &name.Name}, func() error {
+		own[name] = append(own[name], index)
+		return nil
+	}); err != nil {
+		return fmt.Errorf("read the indexes below %s: %w", t.name, err)
+	}
+	for name, indexes := range own {
+		below, err := readTarget(ctx, conn, name)
+		if err != nil {
+			return err
+		}
+		for _, x := range below.indexes {
+			if !slices.Contains(indexes, x.oid) {
+				continue
+			}
+			for i := range x.keys {
+				x.keys[i].column = t.column(below.columns[x.keys[i].column].name)
+			}
+			t.indexes = append(t.indexes, x)
+		}
+	}
+	return nil
 }
 
 // notNull holds for columns a that have no NULL. Since 18 a NOT NULL constraint
@@ -207,6 +251,7 @@ func (t *target) readIndexes(ctx context.Context, conn *pgx.Conn) error {
 	}
 	_, err = pgx.ForEachRow(rows, fields, func() error {
 		if last := len(t.indexes) - 1; last < 0 || t.indexes[last].oid != x.oid {
+			x.rows = t.rows
 			t.indexes = append(t.indexes, x)
 		}
 		key.equality = ""

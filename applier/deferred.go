@@ -100,7 +100,7 @@ func (p *plan) secondRow(x *targetIndex, img *image) (q once, byValue bool) {
 		q.oids = append(q.oids, p.target.columns[key.column].typeOID)
 		conditions = append(conditions, fmt.Sprintf("t.%s %s %s $%d", key.expression, key.collation, key.operator, len(q.values)))
 	}
-	q.sql = fmt.Sprintf("SELECT 1 FROM %s AS t WHERE %s OFFSET 1 LIMIT 1", p.target.rows, strings.Join(conditions, " AND "))
+	q.sql = fmt.Sprintf("SELECT 1 FROM %s AS t WHERE %s OFFSET 1 LIMIT 1", x.rows, strings.Join(conditions, " AND "))
 	return q, true
 }
 
@@ -112,7 +112,7 @@ func (p *plan) anyTwice(x *targetIndex) once {
 		known[i] = "(" + key.expression + ") IS NOT NULL"
 	}
 	return once{sql: fmt.Sprintf("SELECT 1 FROM %s AS t WHERE %s GROUP BY %s HAVING count(*) > 1 LIMIT 1",
-		p.target.rows, strings.Join(known, " AND "), strings.Join(keys, ", "))}
+		x.rows, strings.Join(known, " AND "), strings.Join(keys, ", "))}
 }
 
 // checkDeferred looks for clashes at the transaction's end.

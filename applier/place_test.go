@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/pgfed/pgfed/conflict"
@@ -181,4 +182,35 @@ func TestTruncateSparesExcludedPartitions(t *testing.T) {
 			require.Equal(t, []string{"3|us|east", "7|private|east"}, b.rows(b.target, sameRows))
 		})
 	}
+}
+
+// What is written through a root is prepared once for all partitions of the
+// origin: each costs the server a plan over all partitions here.
+func TestStatementsOfARootAreShared(t *testing.T) {
+	b := newBench(t, byRegion, byID)
+	b.replicate("INSERT INTO t VALUES (1, 'eu', 'a'), (2, 'us', 'a')", "UPDATE t SET v = 'b'", "DELETE FROM t WHERE id = 2")
+	twice := func() (twice []string) {
+		rows, err := b.a.conn.Query(b.ctx, "SELECT statement FROM pg_prepared_statements GROUP BY statement, parameter_types::text HAVING count(*) > 1")
+		require.NoError(t, err)
+		twice, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		return twice
+	}
+	require.Empty(t, twice())
+	b.on(b.target, "ALTER TABLE t ALTER v TYPE varchar(100)")
+	b.replicate("INSERT INTO t VALUES (3, 'eu', 'a'), (4, 'us', 'a')", "UPDATE t SET v = 'c'", "DELETE FROM t WHERE id > 3")
+	require.Empty(t, twice())
+	require.Equal(t, []string{"1|eu|c", "3|eu|c"}, b.rows(b.target, sameRows))
+}
+
+// A DEFERRABLE constraint that one partition has is not enforced for a replica
+// session, whatever the row is written through.
+func TestDeferrableConstraintOfOnePartition(t *testing.T) {
+	b := newBench(t, byRegion, byID+`; ALTER TABLE t DETACH PARTITION t_low; DROP TABLE t_low;
+		CREATE TABLE t_low (id int NOT NULL, v text UNIQUE DEFERRABLE, region text NOT NULL);
+		ALTER TABLE t ATTACH PARTITION t_low FOR VALUES FROM (0) TO (10)`)
+	b.on(b.target, "INSERT INTO t VALUES ('x', 'eu', 5)")
+	b.replicate("INSERT INTO t VALUES (11, 'eu', 'x'), (2, 'us', 'y')")
+	b.halts(b.run(b.exec("INSERT INTO t VALUES (1, 'eu', 'x')").capture()), CodeConflict)
+	require.Equal(t, []string{"2|us|y", "5|eu|x", "11|eu|x"}, b.rows(b.target, sameRows))
 }
