@@ -66,6 +66,12 @@ func (m *maker) some(w writer, t *table) string {
 		for _, c := range t.columns {
 			names = append(names, c.name)
 		}
+		if t.list != nil || t.owner == "column" {
+			names = append(names, "region")
+		}
+		if t.ranged {
+			names = append(names, "bucket")
+		}
 		return fmt.Sprintf(`(tableoid, ctid) = (SELECT tableoid, ctid FROM %s WHERE %s ORDER BY ROW(n, %s)::text COLLATE "C" LIMIT 1)`,
 			t.name, w.own(t, "true"), strings.Join(names, ", "))
 	}
