@@ -274,7 +274,7 @@ func (m *maker) merge(w writer, t *table) string {
 func (m *maker) relocate(w writer, t *table) string {
 	switch {
 	case t.ranged && t.spare && m.chance(50):
-		return fmt.Sprintf("UPDATE %s SET bucket = 20 + (n %% 10) WHERE %s;\n", t.name, m.some(w, t))
+		return fmt.Sprintf("UPDATE %s SET bucket = 20 + abs(coalesce(n, 0)) %% 10 WHERE %s;\n", t.name, m.some(w, t))
 	case t.ranged:
 		return fmt.Sprintf("UPDATE %s SET bucket = (bucket + %d) %% 20 WHERE %s;\n", t.name, 1+m.IntN(15), m.some(w, t))
 	case t.owner == "column" && w.apart:
