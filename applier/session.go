@@ -48,6 +48,7 @@ var pinned = map[string]string{
 	"synchronous_commit":                  "off",
 	"plan_cache_mode":                     "force_generic_plan",
 	"jit":                                 "off",
+	"exit_on_error":                       "off",
 	"client_min_messages":                 "error",
 	"log_parameter_max_length_on_error":   "0", // our values stay out of the server's log
 }

@@ -32,7 +32,12 @@ var sites atomic.Int64
 
 func newSite(t *testing.T, server *pgtest.Server, ddl string) *site {
 	t.Helper()
-	s := &site{t: t, server: server, url: server.Database(t), slot: fmt.Sprintf("slot_%d", sites.Add(1))}
+	return newSiteAt(t, server, server.Database(t), ddl)
+}
+
+func newSiteAt(t *testing.T, server *pgtest.Server, url, ddl string) *site {
+	t.Helper()
+	s := &site{t: t, server: server, url: url, slot: fmt.Sprintf("slot_%d", sites.Add(1))}
 	s.db = s.connect()
 	s.exec(ddl)
 	s.exec("CREATE PUBLICATION pub FOR ALL TABLES")

@@ -217,7 +217,7 @@ func (r *receiver) look(kind byte, message []byte) error {
 		r.notice(kind, message)
 		return nil
 	case msgError:
-		return fmt.Errorf("read replication stream: %w", serverError(message))
+		return fmt.Errorf("read replication stream: %w", streamError(message))
 	case msgCopyDone, msgCommandComplete:
 		return fmt.Errorf("read replication stream: %w", ErrServerStopping)
 	default:
@@ -319,6 +319,27 @@ func serverError(message []byte) error {
 		return fmt.Errorf("%w: unreadable error message: %w", ErrProtocol, err)
 	}
 	return pgconn.ErrorResponseToPgError(&e)
+}
+
+// ErrUndecodable says that the server cannot write a change that is in its log:
+// text that is no UTF-8, in a database without an encoding, or a value that
+// becomes longer than a message may be. It meets that change again each time.
+var ErrUndecodable = errors.New("the server cannot write a change of its log: text that is no UTF-8, or a value longer than 1 GB as text")
+
+// streamError is an error in the middle of the stream. One about a value quotes
+// a part of it.
+func streamError(message []byte) error {
+	err := serverError(message)
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	switch {
+	case refused.Code == "22021", refused.Code == "22P05", refused.Code == "54000",
+		refused.Code == "XX000" && refused.File == "mcxt.c": // a length that no allocation may have
+		return fmt.Errorf("%w (SQLSTATE %s)", ErrUndecodable, refused.Code)
+	}
+	return err
 }
 
 func readError(ctx context.Context, err error) error {

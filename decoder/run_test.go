@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/stretchr/testify/require"
 
 	"github.com/pgfed/pgfed/internal/change"
@@ -27,6 +28,7 @@ func TestCapture(t *testing.T) {
 		"a table may change in mid-stream":                 tableChanges,
 		"local columns go no further":                      localColumns,
 		"a local column in the identity stops capture":     localIdentity,
+		"text that is no UTF-8 stops capture":              undecodable,
 		"unchanged toasted values are marked":              unchangedToast,
 		"images follow the replica identity":               identities,
 		"truncate names tables and options":                truncate,
@@ -502,4 +504,22 @@ func quoting(t *testing.T, server *pgtest.Server) {
 	s.exec(`INSERT INTO "o'Table ""x""" VALUES (1)`)
 	require.Equal(t, [][]string{{`I public.o'Table "x" (1)`}}, texts(r.await(1)))
 	require.Equal(t, "a,b", r.tables[0].Columns[0].Name)
+}
+
+// undecodable: a database without an encoding takes any bytes, and its
+// walsender cannot write them as UTF-8. What its error says of them is not
+// passed on.
+func undecodable(t *testing.T, server *pgtest.Server) {
+	server.Exec("CREATE DATABASE bytes ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+	s := newSiteAt(t, server, server.URL("bytes"), "CREATE TABLE t (id int PRIMARY KEY, v text)")
+	s.exec("DO $$ BEGIN EXECUTE 'INSERT INTO t VALUES (1, ''' || convert_from('\\xe9', 'SQL_ASCII') || ''')'; END $$")
+	err := s.run().wait()
+	require.ErrorIs(t, err, ErrUndecodable)
+	require.NotContains(t, err.Error(), "0xe9")
+
+	for code, lasting := range map[string]bool{"22P05": true, "54000": true, "XX000": true, "57P01": false, "53200": false} {
+		body, err := (&pgproto3.ErrorResponse{Code: code, File: "mcxt.c", Message: "m"}).Encode(nil)
+		require.NoError(t, err)
+		require.Equal(t, lasting, errors.Is(streamError(body), ErrUndecodable), code)
+	}
 }

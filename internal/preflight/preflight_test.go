@@ -336,6 +336,10 @@ func TestServer(t *testing.T) {
 	}
 	f := federation(t, `4222"}`, `4222", standbys: [east-b]}`)
 	require.Contains(t, wrong(look(t, conn, Options{Federation: f, Node: "east"})), "warning standby_absent east-b")
+	server.Exec("CREATE DATABASE bytes ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+	require.NotContains(t, have, "warning encoding server_encoding")
+	bytes := pgtest.Connect(t, server.URL("bytes"))
+	require.Contains(t, wrong(look(t, bytes, Options{Federation: federation(t), Node: "east"})), "warning encoding server_encoding")
 	f = federation(t, "nats://127.0.0.1:4222", "tls://east.example.com")
 	require.Contains(t, wrong(look(t, conn, Options{Federation: f, Node: "east"})), "warning no_keys nodes")
 }

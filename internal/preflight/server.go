@@ -14,7 +14,7 @@ func (c *check) serverSettings(ctx context.Context) error {
 	var err error
 	c.settings, err = catalog.Settings(ctx, c.q, "wal_level", "max_replication_slots", "max_wal_senders", "max_slot_wal_keep_size",
 		"wal_sender_timeout", "synchronous_standby_names", "fsync", "full_page_writes", "track_commit_timestamp", "synchronized_standby_slots", "logical_decoding_work_mem",
-		"max_active_replication_origins", "idle_replication_slot_timeout")
+		"max_active_replication_origins", "idle_replication_slot_timeout", "server_encoding")
 	if err != nil {
 		return err
 	}
@@ -32,6 +32,10 @@ func (c *check) serverSettings(ctx context.Context) error {
 	}
 	if c.settings["fsync"].Value == "off" {
 		c.fail("fsync", "fsync", "fsync is off: after a crash the database forgets what it acknowledged to its peers", "set fsync = on")
+	}
+	if c.settings["server_encoding"].Value == "SQL_ASCII" {
+		c.warn("encoding", "server_encoding", "the database has no encoding (SQL_ASCII): text that is no UTF-8 cannot be sent, and capture stops at it for good",
+			"move to a database with an encoding, best UTF8, or make sure that all of its text is UTF-8")
 	}
 	c.slotLimits()
 	c.senderTimeout()

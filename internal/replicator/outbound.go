@@ -77,6 +77,7 @@ func captureReason(err error) report.Reason {
 		{decoder.ErrSlotForeign, "slot_foreign", slotRemedy},
 		{decoder.ErrPublicationMissing, "publication_missing", "changes made while it was missing are in no stream: compare this node's data with the peers' and set it up again"},
 		{decoder.ErrLocalIdentity, "local_identity", "nothing is lost, the slot holds the changes: take the column out of tables.local_columns, in the file of every node, and restart the replicators; the peers then need it too"},
+		{decoder.ErrUndecodable, "undecodable", "the database's log says which change; it cannot be sent, nor what comes behind it: keep such values out, compare this node's data with the peers' and set it up again"},
 		{errSetBack, "set_back", "compare its data with the peers' and set the node up again"},
 		{transport.ErrOrphanedTail, "orphaned_tail", "peers have changes that this database lost at its promotion or restore: compare the data and set the node up again"},
 		{transport.ErrForeignHistory, "foreign_stream", "another database has written this stream: check --postgres, and the broker's address"},

@@ -51,6 +51,7 @@ func TestCaptureReason(t *testing.T) {
 		{decoder.ErrSlotInvalidated, "slot_invalidated"},
 		{decoder.ErrSlotForeign, "slot_foreign"},
 		{decoder.ErrPublicationMissing, "publication_missing"},
+		{decoder.ErrUndecodable, "undecodable"},
 		{errSetBack, "set_back"},
 		{&transport.OrphanError{Tail: 2, Fork: 1}, "orphaned_tail"},
 		{transport.ErrForeignHistory, "foreign_stream"},

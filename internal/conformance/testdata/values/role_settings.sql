@@ -8,6 +8,7 @@
 -- role: default_transaction_deferrable = on
 -- role: standard_conforming_strings = off
 -- role: client_min_messages = debug5
+-- role: exit_on_error = on
 -- role: log_parameter_max_length_on_error = -1
 -- database: default_transaction_read_only = on
 -- database: default_transaction_isolation = serializable
@@ -36,6 +37,7 @@ GRANT INSERT ON local_seen TO PUBLIC;
 CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO values_role_settings.local_seen SELECT name, setting FROM pg_settings;
     PERFORM pg_sleep(0.1);
+    BEGIN RAISE 'caught'; EXCEPTION WHEN raise_exception THEN NULL; END;
     RETURN NEW;
 END $$;
 --- setup east west
