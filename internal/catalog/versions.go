@@ -95,3 +95,8 @@ func (s Server) slotColumns() string {
 		return "CASE WHEN wal_status = 'lost' THEN 'wal_removed' ELSE '' END, false, false"
 	}
 }
+
+// TellsSchemas reports whether the server describes a table again when its
+// schema is renamed (16). Older ones go on under the name they sent first, as
+// long as the capture session lives.
+func (s Server) TellsSchemas() bool { return s.Major >= 16 }

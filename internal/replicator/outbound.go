@@ -32,8 +32,9 @@ type outbound struct {
 	link      *transport.Link // to the node's own broker
 	recorded  admin.History   // what the database remembers of its own stream
 	publisher *transport.Publisher
-	confirmed atomic.Uint64 // change.LSN the slot may be confirmed to
-	samples   []sample      // of the captured position, to know how long ago it was
+	confirmed atomic.Uint64     // change.LSN the slot may be confirmed to
+	samples   []sample          // of the captured position, to know how long ago it was
+	schemas   map[uint32]string // by pg_namespace.oid, see checkSchemas
 }
 
 // capture keeps the outbound pipeline going until the life ends. Whatever stops
@@ -114,6 +115,9 @@ func (l *life) captureOnce(ctx context.Context) (err error) {
 	}
 	sink, err := o.sink(ctx)
 	if err != nil {
+		return err
+	}
+	if o.schemas, err = o.readSchemas(ctx); err != nil {
 		return err
 	}
 	if o.places, err = l.session(ctx, "describe"); err != nil {
@@ -202,6 +206,9 @@ func (o *outbound) tend(ctx context.Context) error {
 	trimmed := time.Now()
 	for {
 		if err := o.confirm(ctx); err != nil {
+			return err
+		}
+		if err := o.checkSchemas(ctx); err != nil {
 			return err
 		}
 		o.observeStream(ctx)
