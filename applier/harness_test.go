@@ -91,7 +91,13 @@ type bench struct {
 // target.
 func newBench(t testing.TB, schemas ...string) *bench {
 	t.Helper()
-	s := server(t)
+	return newBenchOn(t, server(t), schemas...)
+}
+
+// newBenchOn is newBench on a server that may be killed: the shared one takes
+// long to come back, because recovery visits every file of all its databases.
+func newBenchOn(t testing.TB, s *pgtest.Server, schemas ...string) *bench {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	shared.members++

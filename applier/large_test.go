@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgfed/pgfed/conflict"
 	"github.com/pgfed/pgfed/internal/change"
+	"github.com/pgfed/pgfed/internal/pgtest"
 )
 
 // feed is a Source that the test fills while Run waits.
@@ -408,7 +409,8 @@ func TestCausalWaitEndsAtMaxWait(t *testing.T) {
 // Under kill -9 of the database nothing that was flushed is missing, and what
 // was not is applied again: the checkpoint tells.
 func TestDatabaseCrash(t *testing.T) {
-	b := newBench(t, "CREATE TABLE t (id int, v text)") // no key: nothing may be doubled
+	s := pgtest.Start(t)
+	b := newBenchOn(t, s, "CREATE TABLE t (id int, v text)") // no key: nothing may be doubled
 	var list []*change.Batch
 	for i := range 30 {
 		list = append(list, b.exec(fmt.Sprintf("INSERT INTO t SELECT %d, 'v' FROM generate_series(1, 10)", i)).capture()...)
@@ -421,7 +423,6 @@ func TestDatabaseCrash(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, b.run(list[10:20]))
 	want := b.rows(b.source, "SELECT id, count(*) FROM t GROUP BY 1 ORDER BY 1")
-	s := server(t)
 	s.Kill9()
 	require.NoError(t, s.TryStart())
 	require.Error(t, flusher.Flush(b.ctx, "east"), "a flush after the crash proves nothing on the old session")
