@@ -19,7 +19,8 @@ func (o *outbound) readSchemas(ctx context.Context) (map[uint32]string, error) {
 	if (catalog.Server{Major: o.serverMajor}).TellsSchemas() {
 		return nil, nil
 	}
-	rows, err := o.conn.Query(ctx, "SELECT oid, nspname::text FROM pg_catalog.pg_namespace WHERE oid >= 16384 AND nspname !~ '^pg_'")
+	// 2200 is public, the one schema of initdb's that people rename.
+	rows, err := o.conn.Query(ctx, "SELECT oid, nspname::text FROM pg_catalog.pg_namespace WHERE (oid >= 16384 OR oid = 2200) AND nspname !~ '^pg_'")
 	if err != nil {
 		return nil, fmt.Errorf("read the schemas' names: %w", err)
 	}
