@@ -296,6 +296,9 @@ func shortened(text string, most int) string {
 const (
 	patience = 60 * time.Second
 	glance   = 2 * time.Second
+	// stubborn is longer than a replicator waits before it tries what was
+	// halted again, on a busy machine.
+	stubborn = 20 * time.Second
 )
 
 // settle waits until everything that is committed has arrived everywhere.
@@ -303,6 +306,7 @@ func (a *arena) settle() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var halted string
+	var since time.Time
 	for {
 		short, stop := context.WithTimeout(ctx, glance)
 		err := a.f.TryConverge(short, fedtest.Span{Tables: []string{"public.settled"}})
@@ -314,10 +318,12 @@ func (a *arena) settle() error {
 			return fmt.Errorf("not everything arrived within %s: %w", patience, err)
 		}
 		now := strings.Join(a.halts(), "; ")
-		if now != "" && now == halted {
+		if now != halted {
+			halted, since = now, time.Now()
+		}
+		if now != "" && time.Since(since) > stubborn {
 			return fmt.Errorf("%w: %s", errHalted, now)
 		}
-		halted = now
 	}
 }
 
