@@ -24,6 +24,8 @@ ALTER SCHEMA older_after RENAME TO older_before;
 --- settle
 --- on west only
 ALTER SCHEMA older_before RENAME TO older_after;
+CREATE TABLE local_renamed AS SELECT clock_timestamp() AS at;
+DO $$ BEGIN FOR n IN 1..6000 LOOP EXIT WHEN EXISTS (SELECT FROM pg_stat_replication, local_renamed WHERE application_name = 'pgfed/west/capture' AND backend_start > at); PERFORM pg_sleep(0.01), pg_stat_clear_snapshot(); END LOOP; END $$;
 --- on east only
 DO $$ BEGIN FOR n IN 1..6000 LOOP EXIT WHEN EXISTS (SELECT FROM pg_stat_replication, local_renamed WHERE application_name = 'pgfed/east/capture' AND backend_start > at); PERFORM pg_sleep(0.01), pg_stat_clear_snapshot(); END LOOP; END $$;
 --- on east
