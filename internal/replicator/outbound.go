@@ -35,7 +35,6 @@ type outbound struct {
 	confirmed atomic.Uint64     // change.LSN the slot may be confirmed to
 	samples   []sample          // of the captured position, to know how long ago it was
 	schemas   map[uint32]string // by pg_namespace.oid, see checkSchemas
-	askedAt   [2]change.LSN     // captured when checkSchemas asked last, and before that
 }
 
 // capture keeps the outbound pipeline going until the life ends. Whatever stops

@@ -38,14 +38,9 @@ func (o *outbound) readSchemas(ctx context.Context) (map[uint32]string, error) {
 }
 
 // checkSchemas ends the capture session when a schema has another name than
-// when it began. It asks when something was read since it asked twice: a
-// renaming is in the log, and others see it a moment after.
+// when it began. It asks whether or not anything was published meanwhile: while
+// the broker is away, what is read goes on piling up under the old name.
 func (o *outbound) checkSchemas(ctx context.Context) error {
-	captured := o.publisher.Progress().Captured
-	if o.schemas == nil || captured == o.askedAt[1] {
-		return nil
-	}
-	o.askedAt[0], o.askedAt[1] = captured, o.askedAt[0]
 	now, err := o.readSchemas(ctx)
 	if err != nil {
 		return err
