@@ -45,8 +45,9 @@ type arena struct {
 	t      testing.TB
 	f      *fedtest.Federation
 	oracle *pgtest.Server
-	broken bool   // it halted, so nothing can be judged any more
-	url    string // of the oracle's database
+	broken bool      // it halted, so nothing can be judged any more
+	url    string    // of the oracle's database
+	mended time.Time // when a case last made a halt's cause go away
 
 	settings []Setting              // of the nodes' roles and databases
 	disturb  func(stage int) []Step // of a campaign
@@ -296,17 +297,17 @@ func shortened(text string, most int) string {
 const (
 	patience = 60 * time.Second
 	glance   = 2 * time.Second
-	// stubborn is longer than a replicator waits before it tries what was
-	// halted again, on a busy machine.
+	// stubborn is longer than a replicator waits, on a busy machine, before it
+	// tries again what was halted and is mended.
 	stubborn = 20 * time.Second
 )
 
-// settle waits until everything that is committed has arrived everywhere.
+// settle waits until everything that is committed has arrived everywhere. What
+// is halted at two glances has failed, but for a while after it was mended.
 func (a *arena) settle() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var halted string
-	var since time.Time
 	for {
 		short, stop := context.WithTimeout(ctx, glance)
 		err := a.f.TryConverge(short, fedtest.Span{Tables: []string{"public.settled"}})
@@ -318,12 +319,10 @@ func (a *arena) settle() error {
 			return fmt.Errorf("not everything arrived within %s: %w", patience, err)
 		}
 		now := strings.Join(a.halts(), "; ")
-		if now != halted {
-			halted, since = now, time.Now()
-		}
-		if now != "" && time.Since(since) > stubborn {
+		if now != "" && now == halted && time.Since(a.mended) > stubborn {
 			return fmt.Errorf("%w: %s", errHalted, now)
 		}
+		halted = now
 	}
 }
 

@@ -256,6 +256,9 @@ func (r *running) alone() {
 		if r.err != nil {
 			return
 		}
+		if stage[0].Verb == "repair" {
+			r.a.mended = time.Now()
+		}
 		if halting {
 			switch {
 			case i == len(stages)-1:
