@@ -281,7 +281,7 @@ func (e *encounter) makeRoom(ctx context.Context, rows []localRow) (done bool, e
 		return false, err
 	}
 	switch action {
-	case conflict.Same, conflict.Skip:
+	case conflict.Same, conflict.Skip: // it is there already, or lost a tie, which resolve has noted
 		return true, nil
 	case conflict.Overwrite:
 		// The row with the new row's key takes the new values; others in its
@@ -345,19 +345,16 @@ func (e *encounter) updateMissing(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	switch action {
-	case conflict.Skip:
-		return nil
-	case conflict.InsertInstead:
-		full := e.completed()
-		values, err := e.it.plan.insert.bind(nil, full)
-		if err != nil {
-			return malformed(e.it.Change.Table, err)
-		}
-		e.img = full
-		return e.insertRow(ctx, e.it.plan.insert, values)
+	if action != conflict.InsertInstead {
+		return fmt.Errorf("resolve %s: unexpected action %q", conflict.UpdateMissing, action)
 	}
-	return fmt.Errorf("resolve %s: unexpected action %q", conflict.UpdateMissing, action)
+	full := e.completed()
+	values, err := e.it.plan.insert.bind(nil, full)
+	if err != nil {
+		return malformed(e.it.Change.Table, err)
+	}
+	e.img = full
+	return e.insertRow(ctx, e.it.plan.insert, values)
 }
 
 // delete removes the row it means.
@@ -442,7 +439,7 @@ func (e *encounter) force(ctx context.Context, q once, row *localRow) error {
 		if failed != nil {
 			return failed
 		}
-		if action == conflict.Skip {
+		if action == conflict.Skip { // another owner's row keeps the value, which resolve has noted
 			return e.yield(ctx, row)
 		}
 		e.x.displaced.remember(e.it.plan, rows)

@@ -41,7 +41,7 @@ func (b *bench) workload(name string) workload {
 		return workload{schema: filled, transactions: half / 1000, rows: half / 1000 * 1000, load: statement(thousands(half,
 			"DELETE FROM bulk WHERE id BETWEEN i AND i + 999"))}
 	}
-	panic("no workload " + name)
+	panic("workload " + name + " is listed and not described here") // unknown ones are refused with the flags
 }
 
 func bulk(rows int) string {

@@ -28,8 +28,8 @@ const (
 	Displace      Action = "displace"       // delete the rows in the way, then apply
 	InsertInstead Action = "insert_instead" // insert the full new row where an update found none
 	Same          Action = "same"           // an equal row is there: leave it alone
-	Skip          Action = "skip"           // do nothing
-	Refuse        Action = "refuse"         // do nothing: the change does not count
+	Skip          Action = "skip"           // do nothing, on record: the row is gone already, or another owner's keeps the value
+	Refuse        Action = "refuse"         // do nothing, on record: the change does not count
 	OwnRowsOnly   Action = "own_rows_only"  // delete the rows in Verdict.Own
 	Halt          Action = "halt"           // roll back, stop this origin, tell people
 )

@@ -19,7 +19,7 @@ import (
 func (f *Federation) Digest() string {
 	same := Defaults()
 	if err := json.Unmarshal(f.json(), same); err != nil {
-		panic("a federation file that JSON does not carry: " + err.Error())
+		panic("the digest of a federation file: its own JSON is not read back: " + err.Error()) // a mistake in config.go's types
 	}
 	same.normalize()
 	sum := sha256.Sum256(same.json())
@@ -29,7 +29,7 @@ func (f *Federation) Digest() string {
 func (f *Federation) json() []byte {
 	text, err := json.Marshal(f)
 	if err != nil {
-		panic("a federation file that JSON does not carry: " + err.Error())
+		panic("the digest of a federation file: no JSON of it: " + err.Error()) // a mistake in config.go's types
 	}
 	return text
 }

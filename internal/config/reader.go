@@ -218,7 +218,7 @@ func (r *reader) scalar(n *yaml.Node, v reflect.Value, path string) {
 			r.fail(path, n, "%q is neither true nor false", text)
 		}
 	default:
-		panic("config: no way to read a " + v.Type().String())
+		panic("read " + path + ": the reader knows no " + v.Type().String()) // a field of config.go, not a mistake in the file
 	}
 }
 
