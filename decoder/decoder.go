@@ -74,8 +74,8 @@ type Config struct {
 
 // Partitions answers from the catalog as it is now, which may be later than
 // what is being read. It is asked from one goroutine, while the sink waits: when
-// the server describes a table, every few seconds about the roots of the
-// partitions that were written, and at each TRUNCATE. An error ends Run, which
+// the server describes a table, every few seconds about the roots of all
+// partitions that are known, and at each TRUNCATE. An error ends Run, which
 // returns it.
 type Partitions interface {
 	// Of tells what tables are partitions of: nil of one that is none. A table
